@@ -1,0 +1,52 @@
+"""Failures and the clusters that name their causes. Values only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from optimizer.dataset import Example
+from optimizer.results import Result, Score
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Failure:
+    """A result that ran and was wrong, beside its example."""
+
+    example: Example
+    """The row."""
+    result: Result
+    """What came back."""
+
+    @property
+    def failed(self) -> tuple[Score, ...]:
+        """The scores that did not pass."""
+        return tuple(score for score in self.result.scores if not score.passed)
+
+    @property
+    def lost(self) -> float:
+        """Score lost on this row, in [0, 1]."""
+        return 1.0 - (self.result.score or 0.0)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cluster:
+    """Failures with one cause. A failure with two causes sits in two clusters."""
+
+    id: str
+    """`c` and 6 hex digits of the cause's signature: the same cause has the same id in every round."""
+    label: str
+    """The cause, in words made without a model call."""
+    members: tuple[Failure, ...]
+    """At least one, ordered by lost score, then id."""
+    share: float
+    """Part of all lost score that its members' failing metrics account for, in [0, 1]."""
+    place: str = ""
+    """Where the expectation broke."""
+    wanted: tuple[str, ...] = ()
+    """Expected values at that place, most frequent first, at most 40."""
+    got: tuple[str, ...] = ()
+    """Values found there instead, in the same order of frequency."""
+    terms: tuple[str, ...] = ()
+    """Input terms tied to it, strongest first."""
+    evidence: tuple[str, ...] = ()
+    """Up to three reasons of members, as the metrics gave them."""

@@ -1,0 +1,1 @@
+"""Models behind one gate: `cache(single_flight(retry(limit(budget(provider)))))`."""

@@ -1,0 +1,142 @@
+"""What a run ends with: comparisons, the worth of lines, trials, the verdict. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """What a call is made for; counted apart everywhere."""
+
+    SEARCH = "search"
+    """Baseline on train and val, mutator, screens, trials."""
+    TEST = "test"
+    """Baseline and winner on the sealed rows, once."""
+    ATTRIBUTION = "attribution"
+    """Leave one line out, and the check of what was dropped."""
+
+
+class Role(StrEnum):
+    """Who makes a call."""
+
+    TASK = "task"
+    """The model whose prompt is improved."""
+    MUTATOR = "mutator"
+    """The model that proposes edits."""
+    JUDGE = "judge"
+    """A model that scores."""
+
+
+class Verdict(StrEnum):
+    """The claim, in fixed words, in order of precedence."""
+
+    BLOCKED = "BLOCKED"
+    """A protected row or tag broke."""
+    WORSE = "WORSE"
+    """The mirror image of GAIN SHOWN."""
+    GAIN_SHOWN = "GAIN SHOWN"
+    """95% interval above zero, one-sided mid-p small enough for this look, at least 6 discordant rows."""
+    TOO_SMALL = "TOO SMALL"
+    """Not shown, and the test split could not have shown 10 points."""
+    NOT_SHOWN = "NOT SHOWN"
+    """Not shown, though 10 points could have been."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Comparison:
+    """Two candidates on the same rows, paired by row. Rows with an error on either side are left out."""
+
+    n: int
+    """Rows compared."""
+    baseline: float
+    """Mean score of the first candidate, in [0, 1]."""
+    winner: float
+    """Mean score of the second, in [0, 1]."""
+    gain: float
+    """winner - baseline, in [-1, 1]."""
+    ci: tuple[float, float]
+    """95% interval of the gain; its method and caveats stand in `stats`."""
+    p: float
+    """One-sided exact mid-p of the sign test on discordant rows, against 'no gain'."""
+    discordant: int
+    """Rows whose score differs."""
+    fixed: tuple[str, ...] = ()
+    """Ids of rows that failed and pass now."""
+    broken: tuple[str, ...] = ()
+    """Ids of rows that passed and fail now."""
+    look: int | None = None
+    """How many times this test split has been looked at, this time included; None off the test split."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LineWorth:
+    """What one changed line is worth on val: the winner against the winner without it."""
+
+    id: str
+    """Line id."""
+    text: str
+    """The line; for a removed one, what was removed."""
+    change: str
+    """`added`, `replaced` or `removed`."""
+    worth: float | None
+    """Score with the line minus score without it, in [-1, 1]; None where the reserve did not reach it."""
+    ci: tuple[float, float] | None
+    """95% paired interval; on val, so optimistic."""
+    label: str
+    """`earns`, `hurts` or `not measurable`."""
+    cluster: str
+    """Label of the cluster that it aims at; empty for a line of the user's own."""
+    tokens: int
+    """Rough size: words and signs."""
+    fixed: tuple[str, ...] = ()
+    """Rows that pass only with the line."""
+    broken: tuple[str, ...] = ()
+    """Rows that pass only without it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """One choice per slot, scored on blocks of val rows; mirrors an Optuna trial."""
+
+    round: int
+    """1 for the first."""
+    number: int
+    """Optuna's number within the round's study."""
+    choices: Mapping[str, str]
+    """Slot id -> `keep` or an edit id."""
+    candidate: str
+    """Fingerprint of the prompt."""
+    rows: int
+    """Val rows scored."""
+    score: float | None
+    """Mean on those rows."""
+    gain: float | None
+    """Mean paired difference to the champion on those rows."""
+    partial: bool
+    """Dropped before the last block."""
+    reason: str
+    """Why it stopped, or what it showed."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """The end of a run."""
+
+    verdict: Verdict
+    """The claim."""
+    reason: str
+    """Why this verdict, and what to do about it."""
+    test: Comparison | None
+    """Baseline and winner on test; None where the winner is the seed."""
+    val: Comparison | None
+    """The same on val: optimistic, since val chose."""
+    lines: tuple[LineWorth, ...] = ()
+    """One a changed line."""
+    seed: str = ""
+    """Fingerprint of the prompt that the run began with."""
+    winner: str = ""
+    """Fingerprint of the prompt that it ends with."""
+    figures: Mapping[str, float] = field(default_factory=dict)
+    """Extra figures by name: minimum detectable gain and the like."""

@@ -1,0 +1,206 @@
+"""Prompt: messages made of lines, rendered in one pass.
+
+A line is the unit of change, of diff and of price. Its id survives edits. Knows nothing of models.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from optimizer.dataset import Example, canonical_json, display
+from optimizer.errors import UserError
+
+KEEP = re.compile(r"[ \t]*<!-- keep -->[ \t]*$")
+"""A user's lock on a line; stripped when the prompt is rendered."""
+VARIABLE = re.compile(r"\{\{[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*\}\}")
+"""`{{ name }}`: a variable where `name` is declared, literal text where it is not."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Message:
+    """One rendered message, as it goes to a model."""
+
+    role: str
+    """`system`, `user` or `assistant`."""
+    content: str
+    """The text."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line:
+    """One line of a prompt's text."""
+
+    id: str
+    """`L7`; unique within the prompt and stable under edits."""
+    text: str
+    """The text without its newline; may end in the keep mark."""
+
+    @property
+    def locked(self) -> bool:
+        """True where the user forbids changes to this line."""
+        return KEEP.search(self.text) is not None
+
+    @property
+    def content(self) -> str:
+        """The text as it is rendered: without the keep mark."""
+        return KEEP.sub("", self.text)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromptMessage:
+    """One message of a prompt, before rendering."""
+
+    role: str
+    """`system`, `user` or `assistant`."""
+    lines: tuple[Line, ...]
+    """In order."""
+
+    @property
+    def text(self) -> str:
+        """Content of the lines, joined by newlines."""
+        return "\n".join(line.content for line in self.lines)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Prompt:
+    """Messages with variables, demos and model parameters."""
+
+    name: str
+    """Folder under `prompts/`."""
+    messages: tuple[PromptMessage, ...]
+    """At least one."""
+    variables: frozenset[str]
+    """Names that are substituted; everything else in braces is literal."""
+    demos: tuple[Mapping[str, Any], ...] = ()
+    """Worked examples: `{inputs, output}` each, sent as message pairs before the last user message."""
+    params: Mapping[str, Any] = field(default_factory=dict)
+    """Parameters of the model call: temperature and the like."""
+    version: int | None = None
+    """N of `v<N>`; None for a candidate that is in no file yet."""
+
+    @property
+    def lines(self) -> tuple[Line, ...]:
+        """All lines of all messages, in order."""
+        return tuple(line for message in self.messages for line in message.lines)
+
+    @property
+    def text(self) -> str:
+        """Contents of all messages in order, joined by a newline."""
+        return "\n".join(message.text for message in self.messages)
+
+    @property
+    def ref(self) -> str:
+        """`name@v3`, or `name` for a candidate."""
+        return self.name if self.version is None else f"{self.name}@v{self.version}"
+
+    def line(self, line_id: str) -> Line:
+        """The line with that id; UserError where there is none."""
+        for line in self.lines:
+            if line.id == line_id:
+                return line
+        raise UserError(f"prompt {self.ref}: no line {line_id} (it has {self.lines[0].id} to {self.lines[-1].id})")
+
+    def canonical(self) -> str:
+        """Everything that a model could notice, as one text: the same text means the same prompt."""
+        messages = [[message.role, message.text] for message in self.messages]
+        demos = [dict(demo) for demo in self.demos]
+        return canonical_json([messages, demos, dict(self.params), sorted(self.variables)])
+
+    @property
+    def fingerprint(self) -> str:
+        """sha256 of the canonical text, 64 hex digits."""
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+def build(
+    name: str,
+    messages: Sequence[tuple[str, str]],
+    *,
+    variables: Sequence[str] | None = None,
+    line_ids: Sequence[str] | None = None,
+    version: int | None = None,
+    demos: Sequence[Mapping[str, Any]] = (),
+    params: Mapping[str, Any] | None = None,
+) -> Prompt:
+    """Cut messages of (role, text) into numbered lines.
+
+    Args:
+        name: name of the prompt.
+        messages: (role, text) pairs.
+        variables: declared names; None takes every `{{ name }}` in the text.
+        line_ids: ids kept from an earlier version; ignored where their number differs from the lines'.
+        version: N of `v<N>`.
+        demos: worked examples.
+        params: model parameters.
+    """
+    cut = [(role, text.split("\n")) for role, text in messages]
+    total = sum(len(lines) for _, lines in cut)
+    known = list(line_ids or ())
+    if len(known) != total or len(set(known)) != total:
+        known = [f"L{number}" for number in range(1, total + 1)]
+    numbered = iter(known)
+    built = tuple(
+        PromptMessage(role=role, lines=tuple(Line(id=next(numbered), text=text) for text in lines))
+        for role, lines in cut
+    )
+    if variables is None:
+        variables = sorted({found for _, text in messages for found in VARIABLE.findall(text)})
+    return Prompt(
+        name=name,
+        messages=built,
+        variables=frozenset(variables),
+        demos=tuple(demos),
+        params=dict(params or {}),
+        version=version,
+    )
+
+
+def prepare(prompt: Prompt, example: Example) -> tuple[Message, ...]:
+    """Render a prompt for one example: the place where demos come in.
+
+    One pass: only declared variables are substituted, values are never expanded again, every other brace is
+    literal. Raises UserError where the example lacks a declared variable.
+    """
+    rendered = [
+        Message(role=message.role, content=fill(message.text, prompt.variables, example.inputs))
+        for message in prompt.messages
+    ]
+    if not prompt.demos:
+        return tuple(rendered)
+    last_user = max((i for i, m in enumerate(prompt.messages) if m.role == "user"), default=len(rendered))
+    template = prompt.messages[last_user].text if last_user < len(rendered) else ""
+    shown: list[Message] = []
+    for demo in prompt.demos:
+        shown.append(Message(role="user", content=fill(template, prompt.variables, demo["inputs"])))
+        shown.append(Message(role="assistant", content=display(demo["output"])))
+    return tuple(rendered[:last_user] + shown + rendered[last_user:])
+
+
+def fill(text: str, declared: frozenset[str], values: Mapping[str, Any]) -> str:
+    """Substitute declared variables in one pass."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match.group(1)
+        if name not in declared:
+            return match.group(0)
+        if name not in values:
+            have = ", ".join(sorted(values)) or "none"
+            raise UserError(f"variable {name!r} of the prompt is not among the row's inputs (they are: {have})")
+        return display(values[name])
+
+    return VARIABLE.sub(value, text)
+
+
+def next_line_number(prompt: Prompt) -> int:
+    """The number that a new line's id may take: above every number in use."""
+    numbers = [int(line.id[1:]) for line in prompt.lines if line.id[1:].isdigit()]
+    return max(numbers, default=0) + 1
+
+
+def with_lines(prompt: Prompt, messages: Sequence[PromptMessage]) -> Prompt:
+    """The same prompt with other messages: a candidate that is in no file yet."""
+    return replace(prompt, messages=tuple(messages), version=None)
