@@ -1,0 +1,113 @@
+"""EvalSet x candidate -> stream of Results -> Evaluation.
+
+Scores rows that are not known yet, tells the sink of each, and counts what was asked in the plan.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from optimizer.dataset import Example, Split
+from optimizer.errors import ModelError
+from optimizer.events import ResultKnown, Sink
+from optimizer.executors.base import Executor
+from optimizer.metrics.base import Metric, MetricContext
+from optimizer.outcome import Phase
+from optimizer.plan import Plan
+from optimizer.prompt import Prompt
+from optimizer.results import CallError, Evaluation, Result, Score
+from optimizer.targets.base import Output, Target
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Purpose:
+    """What rows are scored for: goes into the record of each result."""
+
+    phase: Phase
+    """Whose calls these are."""
+    split: Split
+    """Split of the rows."""
+    round: int
+    """0 for the baseline."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Evaluator:
+    """Scores candidates on rows; each (candidate, row) once."""
+
+    target: Target
+    """What is being improved."""
+    metrics: Sequence[Metric]
+    """Checks of every output."""
+    executor: Executor
+    """Runs rows side by side."""
+    sink: Sink
+    """Is told each result before it is used."""
+    plan: Plan
+    """Counts what is asked."""
+    known: dict[tuple[str, str], Result] = field(default_factory=dict)
+    """(candidate fingerprint, example id) -> result: of this run, or of the part that is being resumed."""
+
+    async def evaluate(self, candidate: Prompt, rows: Sequence[Example], purpose: Purpose) -> Evaluation:
+        """Score a candidate on rows; errors come back as results with an error.
+
+        Raises BudgetExceeded, ProviderError and StoreError, which end the run.
+        """
+        fingerprint = candidate.fingerprint
+        self.plan.take(purpose.phase, {row_key(fingerprint, row) for row in rows})
+        missing = [row for row in rows if (fingerprint, row.id) not in self.known]
+        async for result in self.stream(candidate, missing, purpose.phase):
+            event = ResultKnown(result=result, split=purpose.split, phase=purpose.phase, round=purpose.round)
+            await self.sink.record(event)
+            self.known[fingerprint, result.example] = result
+        return Evaluation(candidate=fingerprint, results={row.id: self.known[fingerprint, row.id] for row in rows})
+
+    async def stream(self, candidate: Prompt, rows: Sequence[Example], phase: Phase) -> AsyncIterator[Result]:
+        """Results in the order in which they arrive; nothing is remembered."""
+        fingerprint = candidate.fingerprint
+        async for example, output in self.executor.map(self.target, candidate, rows, phase):
+            yield await self._result(fingerprint, example, output)
+
+    def cost(self, candidate: Prompt, rows: Sequence[Example]) -> int:
+        """Requests that scoring these rows would add to the plan."""
+        fingerprint = candidate.fingerprint
+        return len(self.plan.fresh({row_key(fingerprint, row) for row in rows}))
+
+    async def _result(self, fingerprint: str, example: Example, output: Output | ModelError) -> Result:
+        if isinstance(output, ModelError):
+            return Result(example=example.id, candidate=fingerprint, error=as_error(output))
+        try:
+            scores = await score_all(self.metrics, example, output)
+        except ModelError as error:
+            return Result(
+                example=example.id, candidate=fingerprint, completion=output.completion, error=as_error(error)
+            )
+        return Result(
+            example=example.id,
+            candidate=fingerprint,
+            completion=output.completion,
+            scores=scores,
+            trace=output.trace,
+        )
+
+
+async def score_all(metrics: Sequence[Metric], example: Example, output: Output) -> tuple[Score, ...]:
+    """Scores of one output, in the order of the metrics. Raises ModelError where a metric failed."""
+    context = MetricContext(example=example, completion=output.completion)
+    return tuple([await metric.score(context) for metric in metrics])
+
+
+def as_error(error: ModelError) -> CallError:
+    """The part of a fault that a result keeps."""
+    return CallError(kind=error.kind, message=error.message, status=error.status, attempts=error.attempts)
+
+
+def row_key(fingerprint: str, example: Example) -> str:
+    """What the plan counts: one candidate on one row is one request."""
+    return f"{fingerprint}:{example.id}"
+
+
+def by_id(examples: Sequence[Example]) -> Mapping[str, Example]:
+    """Examples by their id."""
+    return {example.id: example for example in examples}

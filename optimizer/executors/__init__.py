@@ -1,0 +1,1 @@
+"""Where rows run: here, later on several machines."""

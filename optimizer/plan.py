@@ -1,0 +1,68 @@
+"""The plan: how many distinct requests each phase may ask for.
+
+The plan counts what is asked, cached or not, retries left out, so that a rerun or a resume takes the same decisions
+as the first run. The budget in the gate counts what is really sent, and is the hard stop.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from optimizer.errors import BudgetExceeded
+from optimizer.outcome import Phase
+
+ATTRIBUTION_SHARE = 0.25
+"""Part of what the test leaves over that is reserved for pricing lines."""
+DEFAULT_CALLS_PER_ROW = 6
+"""Without a budget, the plan is this many requests a row of the eval set, and at least MIN_CALLS."""
+MIN_CALLS = 600
+
+
+@dataclass(slots=True)
+class Plan:
+    """Requests that each phase may ask for, and has asked for."""
+
+    limits: dict[Phase, int]
+    """Most requests a phase."""
+    asked: dict[Phase, set[str]] = field(default_factory=lambda: {phase: set() for phase in Phase})
+    """Keys of what was asked, by the phase that asked first."""
+
+    def left(self, phase: Phase) -> int:
+        """Requests that a phase may still ask for."""
+        return max(self.limits[phase] - len(self.asked[phase]), 0)
+
+    def fresh(self, keys: set[str]) -> set[str]:
+        """Those keys that no phase has asked for yet: what asking for all of them would cost."""
+        return keys - set().union(*self.asked.values())
+
+    def take(self, phase: Phase, keys: set[str]) -> None:
+        """Count requests; those asked before are free. Overdrawing is a bug of the caller: check `left` before."""
+        self.asked[phase] |= self.fresh(keys)
+
+
+def plan_for(*, calls: int | None, train: int, val: int, test: int) -> Plan:
+    """Share out a budget of calls.
+
+    The test takes 2 x test rows first; a quarter of the rest is reserved for attribution; the remainder is the
+    search's limit, baseline and mutator included. Raises BudgetExceeded where that cannot buy the baseline and one
+    look at an edit, with the number that would do.
+    """
+    total = max(MIN_CALLS, DEFAULT_CALLS_PER_ROW * (train + val + test)) if calls is None else calls
+    rest = total - 2 * test
+    attribution = int(max(rest, 0) * ATTRIBUTION_SHARE)
+    search = rest - attribution
+    needed_search = train + val + 1
+    if search < needed_search:
+        needed = 2 * test + _rest_for(needed_search)
+        raise BudgetExceeded(
+            f"budget of {total} calls cannot buy the baseline ({train} train + {val} val rows), one proposal and the "
+            f"test (2 x {test} rows); set budget.calls to {needed} or more, or use fewer rows"
+        )
+    return Plan(limits={Phase.SEARCH: search, Phase.TEST: 2 * test, Phase.ATTRIBUTION: attribution})
+
+
+def _rest_for(search: int) -> int:
+    rest = search
+    while rest - int(rest * ATTRIBUTION_SHARE) < search:
+        rest += 1
+    return rest
