@@ -103,9 +103,7 @@ def apply(prompt: Prompt, edits: Sequence[Edit]) -> Prompt:
     return with_lines(prompt, messages)
 
 
-def _insert(
-    prompt: Prompt, lines: dict[int, list[Line]], edit: Edit, line: Line, anchors: dict[str, str]
-) -> None:
+def _insert(prompt: Prompt, lines: dict[int, list[Line]], edit: Edit, line: Line, anchors: dict[str, str]) -> None:
     after = edit.after or END
     if after == END:
         lines[end_message(prompt)].append(line)

@@ -176,7 +176,5 @@ class ModelError(OptimizerError):
         return (_rebuild, (self.kind, self.message, self.status, self.retry_after, self.attempts))
 
 
-def _rebuild(
-    kind: ErrorKind, message: str, status: int | None, retry_after: float | None, attempts: int
-) -> ModelError:
+def _rebuild(kind: ErrorKind, message: str, status: int | None, retry_after: float | None, attempts: int) -> ModelError:
     return ModelError(kind, message, status=status, retry_after=retry_after, attempts=attempts)

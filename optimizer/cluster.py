@@ -1,0 +1,196 @@
+"""Failures -> clusters: which failures have one cause.
+
+Two failures share a cluster when they break the same expectation in the same place. The signature of a break is
+made of what metrics tell (place, wanted, got, the kind of reason); breaks that fall on nearly the same rows are one
+cause told twice, and are merged. A failure with two causes sits in two clusters. No model is called.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from optimizer.dataset import Example, display
+from optimizer.failures import Cluster, Failure
+from optimizer.results import Evaluation, Score
+
+SAME_ROWS = 0.6
+"""Jaccard overlap of members from which two signatures are one cause."""
+MOST_VALUES = 40
+MOST_TERMS = 12
+LABEL_LENGTH = 60
+"""A longer value is text, not a label."""
+WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?')
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Break:
+    """One expectation that one failure broke."""
+
+    failure: Failure
+    """The row."""
+    score: Score
+    """What the metric said."""
+    lost: float
+    """Part of the row's score that this metric lost, in [0, 1]."""
+
+
+def cluster(examples: Mapping[str, Example], evaluation: Evaluation) -> tuple[Cluster, ...]:
+    """Group the failures of one evaluation by cause, largest share of the lost score first.
+
+    Args:
+        examples: id -> example, at least for every row of the evaluation.
+        evaluation: results of one candidate; errors are passed over, since they say nothing of the prompt.
+    """
+    breaks = [
+        Break(failure=failure, score=score, lost=_lost(score, failure))
+        for failure in (Failure(example=examples[r.example], result=r) for r in evaluation.failures)
+        for score in failure.failed
+    ]
+    if not breaks:
+        return ()
+    labels = known_labels(evaluation)
+    grouped: dict[tuple[str, ...], list[Break]] = defaultdict(list)
+    for found in breaks:
+        grouped[signature(found.score, labels)].append(found)
+    total = sum(found.lost for found in breaks) or 1.0
+    passing = [examples[r.example] for r in evaluation.results.values() if r.error is None and r.passed]
+    built = [_cluster(parts, total, passing) for parts in _merged(grouped)]
+    return tuple(sorted(built, key=lambda c: (-c.share, c.id)))
+
+
+def known_labels(evaluation: Evaluation) -> dict[str, frozenset[str]]:
+    """Place -> the expected labels there, for places whose expected values repeat as labels do."""
+    wanted: dict[str, list[str]] = defaultdict(list)
+    for result in evaluation.results.values():
+        for score in result.scores:
+            if score.wanted is not None:
+                wanted[score.place].append(score.wanted)
+    return {
+        place: frozenset(values)
+        for place, values in wanted.items()
+        if len(set(values)) <= max(2, len(values) // 2) and max(map(len, values)) <= LABEL_LENGTH
+    }
+
+
+def signature(score: Score, labels: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
+    """What makes two breaks one cause: the place and, as far as values repeat, the values."""
+    kind = reason_kind(score.reason)
+    if score.wanted is None:
+        return (score.place, kind, "not", score.got or "")
+    if score.place not in labels:
+        return (score.place, kind)
+    if score.got is None:
+        return (score.place, kind, score.wanted)
+    if score.got not in labels[score.place]:
+        return (score.place, "outside the labels")
+    return (score.place, "confused", score.wanted, score.got)
+
+
+def reason_kind(reason: str) -> str:
+    """A reason without its quoted values and numbers: the same cause in the same words."""
+    return QUOTED.sub("…", reason)
+
+
+def tied_terms(members: Sequence[Example], others: Sequence[Example], most: int = MOST_TERMS) -> tuple[str, ...]:
+    """Words of the inputs that stand in members more often than elsewhere, strongest first.
+
+    Weighted log-odds with a smoothing of one half (Monroe et al. 2008, simplified); only words of two members or
+    more, and only where the z-score is at least 1.64.
+    """
+    inside, outside = document_counts(members), document_counts(others)
+    scored = []
+    for word, count in inside.items():
+        if count < 2:
+            continue
+        a, b = count + 0.5, len(members) - count + 0.5
+        c, d = outside[word] + 0.5, len(others) - outside[word] + 0.5
+        z = (math.log(a / b) - math.log(c / d)) / math.sqrt(1 / a + 1 / b + 1 / c + 1 / d)
+        if z >= 1.64:
+            scored.append((-z, word))
+    return tuple(word for _, word in sorted(scored)[:most])
+
+
+def document_counts(examples: Iterable[Example]) -> Counter[str]:
+    """Word -> in how many examples' inputs it stands."""
+    counts: Counter[str] = Counter()
+    for example in examples:
+        counts.update(input_words(example))
+    return counts
+
+
+def input_words(example: Example) -> frozenset[str]:
+    """Words of an example's inputs, in lower case."""
+    return frozenset(word.lower() for value in example.inputs.values() for word in WORD.findall(display(value)))
+
+
+def _lost(score: Score, failure: Failure) -> float:
+    total = sum(other.weight for other in failure.result.scores) or 1.0
+    return score.weight * (1.0 - score.value) / total
+
+
+def _merged(grouped: Mapping[tuple[str, ...], list[Break]]) -> list[dict[tuple[str, ...], list[Break]]]:
+    """Signatures whose rows nearly coincide become one cause; greedy, from the largest on."""
+    order = sorted(grouped, key=lambda key: (-sum(b.lost for b in grouped[key]), key))
+    merged: list[tuple[set[str], dict[tuple[str, ...], list[Break]]]] = []
+    for key in order:
+        rows = {found.failure.example.id for found in grouped[key]}
+        for members, parts in merged:
+            if len(rows & members) / len(rows | members) >= SAME_ROWS:
+                parts[key] = grouped[key]
+                break
+        else:
+            merged.append((rows, {key: grouped[key]}))
+    return [parts for _, parts in merged]
+
+
+def _cluster(parts: Mapping[tuple[str, ...], list[Break]], total: float, passing: Sequence[Example]) -> Cluster:
+    breaks = [found for found_breaks in parts.values() for found in found_breaks]
+    main = next(iter(parts))
+    lost: Counter[str] = Counter()
+    failures: dict[str, Failure] = {}
+    for found in breaks:
+        lost[found.failure.example.id] += found.lost  # type: ignore[assignment]
+        failures[found.failure.example.id] = found.failure
+    members = tuple(sorted(failures.values(), key=lambda f: (-lost[f.example.id], f.example.id)))
+    wanted = _frequent(found.score.wanted for found in breaks)
+    got = _frequent(found.score.got for found in breaks)
+    reasons = _frequent(found.score.reason for found in breaks)
+    return Cluster(
+        id="c" + hashlib.sha256("\x00".join(main).encode()).hexdigest()[:6],
+        label=_label(breaks[0].score.place, wanted, got, reasons),
+        members=members,
+        share=sum(lost.values()) / total,
+        place=breaks[0].score.place,
+        wanted=wanted,
+        got=got,
+        terms=tied_terms([f.example for f in members], passing),
+        evidence=reasons[:3],
+    )
+
+
+def _frequent(values: Iterable[str | None]) -> tuple[str, ...]:
+    """Values that are there, most frequent first; ties in alphabetical order."""
+    counts = Counter(value for value in values if value)
+    return tuple(sorted(counts, key=lambda value: (-counts[value], value))[:MOST_VALUES])
+
+
+def _label(place: str, wanted: Sequence[str], got: Sequence[str], reasons: Sequence[str]) -> str:
+    where = place.removeprefix("$.") or "text"
+    if place == "format" or not (wanted or got):
+        return reasons[0] if reasons else f"{where} is wrong"
+    if not got:
+        return f"{where}: {_named(wanted)} is missing"
+    if not wanted:
+        return f"{where}: {_named(got)} must not be there"
+    return f"{where}: {_named(got)} where {_named(wanted)} is wanted"
+
+
+def _named(values: Sequence[str]) -> str:
+    shown = ", ".join(f'"{value[:LABEL_LENGTH]}"' for value in values[:2])
+    return shown if len(values) <= 2 else f"{shown} and {len(values) - 2} more"

@@ -1,0 +1,1 @@
+"""Clusters -> edits: who proposes, and what is refused."""
