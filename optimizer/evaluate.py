@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from optimizer.dataset import Example, Split
 from optimizer.errors import ModelError
 from optimizer.events import ResultKnown, Sink
-from optimizer.executors.base import Executor
+from optimizer.executors.base import Executor, Job
 from optimizer.metrics.base import Metric, MetricContext
 from optimizer.outcome import Phase
 from optimizer.plan import Plan
@@ -50,24 +50,40 @@ class Evaluator:
     """(candidate fingerprint, example id) -> result: of this run, or of the part that is being resumed."""
 
     async def evaluate(self, candidate: Prompt, rows: Sequence[Example], purpose: Purpose) -> Evaluation:
-        """Score a candidate on rows; errors come back as results with an error.
+        """Score one candidate on rows; errors come back as results with an error.
 
         Raises BudgetExceeded, ProviderError and StoreError, which end the run.
         """
-        fingerprint = candidate.fingerprint
-        self.plan.take(purpose.phase, {row_key(fingerprint, row) for row in rows})
-        missing = [row for row in rows if (fingerprint, row.id) not in self.known]
-        async for result in self.stream(candidate, missing, purpose.phase):
+        (evaluation,) = await self.evaluate_all([(candidate, rows)], purpose)
+        return evaluation
+
+    async def evaluate_all(
+        self, wanted: Sequence[tuple[Prompt, Sequence[Example]]], purpose: Purpose
+    ) -> list[Evaluation]:
+        """Score several candidates side by side, each on rows of its own; evaluations in the order asked."""
+        jobs: dict[tuple[str, str], Job] = {}
+        for candidate, rows in wanted:
+            fingerprint = candidate.fingerprint
+            self.plan.take(purpose.phase, {row_key(fingerprint, row) for row in rows})
+            for row in rows:
+                if (fingerprint, row.id) not in self.known:
+                    jobs[fingerprint, row.id] = Job(candidate=candidate, example=row, phase=purpose.phase)
+        async for result in self.stream(list(jobs.values())):
             event = ResultKnown(result=result, split=purpose.split, phase=purpose.phase, round=purpose.round)
             await self.sink.record(event)
-            self.known[fingerprint, result.example] = result
-        return Evaluation(candidate=fingerprint, results={row.id: self.known[fingerprint, row.id] for row in rows})
+            self.known[result.candidate, result.example] = result
+        return [
+            Evaluation(
+                candidate=candidate.fingerprint,
+                results={row.id: self.known[candidate.fingerprint, row.id] for row in rows},
+            )
+            for candidate, rows in wanted
+        ]
 
-    async def stream(self, candidate: Prompt, rows: Sequence[Example], phase: Phase) -> AsyncIterator[Result]:
+    async def stream(self, jobs: Sequence[Job]) -> AsyncIterator[Result]:
         """Results in the order in which they arrive; nothing is remembered."""
-        fingerprint = candidate.fingerprint
-        async for example, output in self.executor.map(self.target, candidate, rows, phase):
-            yield await self._result(fingerprint, example, output)
+        async for job, output in self.executor.map(self.target, jobs):
+            yield await self._result(job.candidate.fingerprint, job.example, output)
 
     def cost(self, candidate: Prompt, rows: Sequence[Example]) -> int:
         """Requests that scoring these rows would add to the plan."""

@@ -1,0 +1,37 @@
+"""The seam to where rows run."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from optimizer.dataset import Example
+from optimizer.errors import ModelError
+from optimizer.outcome import Phase
+from optimizer.prompt import Prompt
+from optimizer.targets.base import Output, Target
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Job:
+    """One candidate on one row."""
+
+    candidate: Prompt
+    """The prompt."""
+    example: Example
+    """The row."""
+    phase: Phase
+    """What it is run for."""
+
+
+class Executor(Protocol):
+    """Runs rows side by side. Never sits inside the chain of one call."""
+
+    def map(self, target: Target, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Output | ModelError]]:
+        """Run all jobs and yield each as it ends: an output, or this row's fault as a value.
+
+        Order of arrival is arbitrary; nothing may be decided by it. BudgetExceeded, ProviderError and StoreError
+        end the iteration: no new job is started, those in flight are given a few seconds to end.
+        """
+        ...
