@@ -1,0 +1,89 @@
+# Everything a contributor runs. `make help` lists it. Needs GNU make, a POSIX shell and Python 3.11 or newer.
+
+PYTHON ?= python3
+VENV   ?= .venv
+UV     ?= uv
+JOBS   ?= 2
+
+BIN := $(VENV)/bin
+# Locked versions with checked hashes; never a source build, which would fetch tools that no lock pins.
+# Twice quiet: errors alone, no warnings about how this machine is set up.
+PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check --no-input
+INSTALL := $(PIP) install --require-hashes --only-binary :all:
+# The build backend is in the locks: installing the project itself reaches no network.
+INSTALL_SELF := $(PIP) install --no-index --no-deps --no-build-isolation --editable .
+COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-header $(if $(UPGRADE),--upgrade) --group build
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint types unit format setup lock bench-clients bench-imports picture clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
+
+demo: $(VENV)/.runtime ## Improve the Romeo-to-Bob prompt with the offline stand-in, no key needed
+	@$(BIN)/optimizer run evals/romeo-bob.yaml
+
+test: lint types unit ## Everything that must be green: lint, types, tests
+
+lint: $(VENV)/.dev ## Check style and formatting
+	@echo "ruff check"
+	@$(BIN)/ruff check --quiet .
+	@echo "ruff format --check"
+	@$(BIN)/ruff format --quiet --check . || { echo "make format puts it right"; exit 1; }
+
+types: $(VENV)/.dev ## Check types
+	@echo "mypy"
+	@$(BIN)/mypy
+
+unit: $(VENV)/.dev ## Run the tests, JOBS at a time (2)
+	@echo "pytest -n $(JOBS)"
+	@$(BIN)/python -m pytest -q -n $(JOBS)
+
+format: $(VENV)/.dev ## Rewrite the code in the project's style
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format .
+
+setup: $(VENV)/.dev ## Make .venv with the runtime and the development tools
+
+lock: ## Regenerate both lock files (UPGRADE=1 takes newer versions); needs uv
+	@command -v $(UV) >/dev/null || { echo "make lock needs uv (UV=path, where it is not on the PATH)"; exit 1; }
+	@$(COMPILE) pyproject.toml --output-file requirements.lock
+	@$(COMPILE) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
+	@if grep -nE '://|^(-i|-f|--index|--extra-index|--find-links)' requirements.lock requirements-dev.lock; \
+		then echo "a lock names an index address: see the lines above"; exit 1; fi
+
+bench-clients: $(VENV)/.dev ## Time our model client against openai, litellm and bare aiohttp, on loopback
+	@$(BIN)/python benchmarks/clients.py
+
+bench-imports: $(VENV)/.dev ## Time the import of every dependency
+	@$(BIN)/python benchmarks/imports.py
+
+picture: $(VENV)/.dev ## Draw the README's picture anew from a real run
+	@$(BIN)/python scripts/capture.py
+
+clean: ## Remove .venv and the tools' caches; runs/, prompts/ and evals/ stay
+	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there: install Python 3.11 or newer, or set PYTHON=path"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "$(PYTHON) is `$(PYTHON) -V 2>&1`, 3.11 or newer is needed: make PYTHON=python3.12 ..., say"; exit 1; }
+	@echo "Making $(VENV)"
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
+
+# The stamps: an install runs again only when a lock or pyproject.toml changed.
+$(VENV)/.runtime: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the locked packages (a minute or so, once)"
+	@$(INSTALL) --requirement requirements.lock
+	@$(INSTALL_SELF)
+	@touch $@
+
+# The development lock holds the runtime lock's versions, so both stamps are good after it.
+$(VENV)/.dev: requirements-dev.lock requirements.lock pyproject.toml | $(BIN)/python
+	@echo "Installing the locked packages and the development tools (a minute or so, once)"
+	@$(INSTALL) --requirement requirements-dev.lock
+	@$(INSTALL_SELF)
+	@touch $(VENV)/.runtime $@
