@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from optimizer.dataset import Example, Split
 from optimizer.errors import ModelError
-from optimizer.events import ResultKnown, Sink
+from optimizer.events import Event, ResultKnown, Sink
 from optimizer.executors.base import Executor, Job
 from optimizer.metrics.base import Metric, MetricContext
 from optimizer.outcome import Phase
@@ -106,6 +106,31 @@ class Evaluator:
             scores=scores,
             trace=output.trace,
         )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bench:
+    """What every step of the search works on."""
+
+    evaluator: Evaluator
+    """Scores candidates."""
+    train: tuple[Example, ...]
+    """Rows whose failures are shown to proposers."""
+    val: tuple[Example, ...]
+    """Rows that choose."""
+    test: tuple[Example, ...]
+    """Sealed rows."""
+    seed: int
+    """The run's seed."""
+
+    @property
+    def plan(self) -> Plan:
+        """Requests asked and left."""
+        return self.evaluator.plan
+
+    async def tell(self, event: Event) -> None:
+        """Record an event."""
+        await self.evaluator.sink.record(event)
 
 
 async def score_all(metrics: Sequence[Metric], example: Example, output: Output) -> tuple[Score, ...]:

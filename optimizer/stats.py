@@ -54,7 +54,7 @@ def mid_p(up: int, down: int) -> float:
     """
     n = up + down
     tail = sum(math.comb(n, k) for k in range(up + 1, n + 1))
-    return (tail + math.comb(n, up) / 2) / 2**n
+    return float((tail + math.comb(n, up) / 2) / 2**n)
 
 
 def posterior_better(up: int, down: int) -> float:
@@ -64,7 +64,7 @@ def posterior_better(up: int, down: int) -> float:
     Evidence for a choice inside the search; no claim: val is looked at many times.
     """
     n = up + down + 1
-    return sum(math.comb(n, k) for k in range(up + 1)) / 2**n
+    return float(sum(math.comb(n, k) for k in range(up + 1)) / 2**n)
 
 
 def paired_interval(differences: Sequence[float], *, seed: int = 0) -> tuple[float, float]:

@@ -1,0 +1,183 @@
+"""One proposal a cluster, by lost score; what comes back is validated before anything is tried."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from optimizer.cluster import input_words
+from optimizer.dataset import Example
+from optimizer.edits import END, Edit, Op
+from optimizer.errors import ModelError, ProviderError
+from optimizer.evaluate import Bench
+from optimizer.events import Decided, EditJudged
+from optimizer.failures import Cluster, Failure
+from optimizer.mutate.base import Attempt, Mutator, Proposal
+from optimizer.mutate.validate import eval_shingles, objection
+from optimizer.outcome import Phase
+from optimizer.prompt import Prompt
+from optimizer.results import Evaluation
+
+NEAR_MISSES = 6
+"""Passing rows handed to proposers, most alike to the members first."""
+LEAST_SHARE = 0.02
+"""A cluster that accounts for less of the lost score is left for a later round."""
+MOST_CLUSTERS = 8
+"""Clusters proposed for in one round."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proposers:
+    """Who proposes."""
+
+    mutators: tuple[Mutator, ...]
+    """In the order in which equal edits are credited."""
+    asks_model: bool
+    """Whether one of them calls a model: a call a cluster counts in the plan."""
+    tries: tuple[str, ...] = ()
+    """Lines of the user's own, tried in the first round."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Round:
+    """What proposers brought in one round."""
+
+    proposals: Mapping[str, Proposal]
+    """Cluster id -> what its proposers saw."""
+    edits: tuple[Edit, ...]
+    """Edits that may be tried, in order of clusters, then proposers."""
+
+
+def proposals_for(
+    prompt: Prompt,
+    clusters: Sequence[Cluster],
+    evaluation: Evaluation,
+    examples: Mapping[str, Example],
+    attempts: Mapping[str, Sequence[Attempt]],
+) -> dict[str, Proposal]:
+    """What proposers will see for each cluster that is worth a call, largest share first.
+
+    Args:
+        prompt: the champion.
+        clusters: its failures by cause.
+        evaluation: its results on train.
+        examples: train rows by id.
+        attempts: what was tried before, by cluster id.
+    """
+    passing = [
+        Failure(example=examples[result.example], result=result)
+        for result in evaluation.results.values()
+        if result.error is None and result.passed
+    ]
+    labels = expected_labels(evaluation)
+    worth = [found for found in clusters if found.share >= LEAST_SHARE] or list(clusters[:1])
+    return {
+        found.id: Proposal(
+            prompt=prompt,
+            cluster=found,
+            passing=near_misses(found, passing),
+            attempts=tuple(attempts.get(found.id, ())),
+            labels=labels,
+        )
+        for found in worth[:MOST_CLUSTERS]
+    }
+
+
+async def propose(bench: Bench, proposers: Proposers, proposals: Mapping[str, Proposal], number: int) -> Round:
+    """Ask every proposer about every cluster, side by side; the order of the answers decides nothing.
+
+    Refused edits are recorded and left out, and so are those that were tried before.
+    Raises ProviderError where a model was asked and every one of its calls failed.
+    """
+    proposals = _affordable(bench, proposers, proposals, number)
+    asked = [(proposal, mutator) for proposal in proposals.values() for mutator in proposers.mutators]
+    answers = await asyncio.gather(*(_ask(proposal, mutator) for proposal, mutator in asked))
+    await _report_faults(bench, answers, number)
+    copied = eval_shingles([*bench.train, *bench.val, *bench.test])
+    seen = {attempt.edit.id for proposal in proposals.values() for attempt in proposal.attempts}
+    edits: list[Edit] = []
+    for (proposal, _), answer in zip(asked, answers, strict=True):
+        for edit in () if isinstance(answer, ModelError) else answer:
+            if edit.id not in seen:
+                seen.add(edit.id)
+                edits += await _fit(bench, edit, proposal.prompt, copied, number)
+    if number == 1 and proposals:
+        largest = next(iter(proposals.values()))
+        for text in proposers.tries:
+            edit = Edit(
+                op=Op.ADD_LINE, after=END, text=text, cluster=largest.cluster.id, why="a line of yours", source="user"
+            )
+            # Their author may quote the rows.
+            edits += await _fit(bench, edit, largest.prompt, frozenset(), number)
+    return Round(proposals=proposals, edits=tuple(edits))
+
+
+async def _fit(
+    bench: Bench, edit: Edit, prompt: Prompt, copied: frozenset[tuple[str, ...]], number: int
+) -> tuple[Edit, ...]:
+    """The edit, or nothing where it is refused."""
+    refused = objection(edit, prompt, copied)
+    if refused is None:
+        return (edit,)
+    await bench.tell(EditJudged(round=number, edit=edit, outcome="refused", reason=f"refused: {refused}"))
+    return ()
+
+
+def _affordable(
+    bench: Bench, proposers: Proposers, proposals: Mapping[str, Proposal], number: int
+) -> dict[str, Proposal]:
+    """As many clusters as the plan can ask a model about while a trial stays affordable."""
+    if not proposers.asks_model:
+        return dict(proposals)
+    most = max(bench.plan.left(Phase.SEARCH) - len(bench.val), 0)
+    kept = dict(list(proposals.items())[:most])
+    bench.plan.take(Phase.SEARCH, {f"mutator:{number}:{cluster_id}" for cluster_id in kept})
+    return kept
+
+
+async def _report_faults(bench: Bench, answers: Sequence[tuple[Edit, ...] | ModelError], number: int) -> None:
+    """Tell of failed proposals; a round in which a model failed for every cluster is no success with the seed."""
+    faults = [answer for answer in answers if isinstance(answer, ModelError)]
+    for fault in faults:
+        await bench.tell(
+            Decided(kind="proposal failed", round=number, reason=fault.message, figures={"kind": fault.kind.value})
+        )
+    if faults and not any(answer for answer in answers if not isinstance(answer, ModelError)):
+        raise ProviderError(
+            f"the mutator failed for every cluster ({faults[-1].kind.value}: {faults[-1].message}); "
+            "check its name and key, or run with --mutator none"
+        )
+
+
+async def _ask(proposal: Proposal, mutator: Mutator) -> tuple[Edit, ...] | ModelError:
+    try:
+        return await mutator.propose(proposal)
+    except ModelError as error:
+        return error
+
+
+def near_misses(found: Cluster, passing: Sequence[Failure]) -> tuple[Failure, ...]:
+    """Passing rows whose inputs share most words with the cluster's members (Jaccard, then id)."""
+    theirs: set[str] = set().union(*(input_words(member.example) for member in found.members))
+
+    def distance(row: Failure) -> tuple[float, str]:
+        words = input_words(row.example)
+        return (-len(words & theirs) / max(len(words | theirs), 1), row.example.id)
+
+    return tuple(sorted(passing, key=distance)[:NEAR_MISSES])
+
+
+def expected_labels(evaluation: Evaluation) -> dict[str, tuple[str, ...]]:
+    """Place -> expected labels there over all rows, most frequent first; places whose values repeat as labels do."""
+    wanted: dict[str, Counter[str]] = defaultdict(Counter)
+    for result in evaluation.results.values():
+        for score in result.scores:
+            if score.wanted is not None:
+                wanted[score.place][score.wanted] += 1
+    return {
+        place: tuple(sorted(counts, key=lambda value: (-counts[value], value)))
+        for place, counts in wanted.items()
+        if len(counts) <= max(2, counts.total() // 2)
+    }

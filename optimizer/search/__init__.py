@@ -1,0 +1,1 @@
+"""Edits -> trials -> the next champion: screen, space, race, study."""
