@@ -89,8 +89,14 @@ def mine_label_set(proposal: Proposal) -> Found:
     """Values outside the expected labels came: list the labels, and say which replaces which."""
     cluster = proposal.cluster
     labels = proposal.labels.get(cluster.place, ())
-    outside = [value for value in cluster.got if value not in labels]
-    if not labels or not outside or not all(map(short, labels)):
+    came = {
+        score.got
+        for member in cluster.members
+        for score in member.failed
+        if score.place == cluster.place and score.wanted is not None and score.got is not None
+    }
+    outside = [value for value in cluster.got if value in came and value not in labels and short(value)]
+    if len(labels) < 2 or not outside or not all(map(short, labels)):
         return ()
     subject, inside = spoken_place(cluster.place)
     listed = ", ".join(quoted(label) for label in labels)

@@ -1,0 +1,93 @@
+"""Which failures share a cluster."""
+
+from __future__ import annotations
+
+from optimizer.cluster import cluster, reason_kind, tied_terms
+from optimizer.dataset import Example
+from optimizer.errors import ErrorKind
+from optimizer.results import CallError, Completion, Evaluation, Result, Score
+
+
+def score(metric: str, *, passed: bool, place: str = "text", wanted=None, got=None, reason: str = "") -> Score:
+    return Score(metric=metric, value=float(passed), passed=passed, reason=reason, place=place, wanted=wanted, got=got)
+
+
+def made(rows: dict[str, tuple[Score, ...]], inputs: dict[str, str] | None = None):
+    examples = {key: Example(id=key, inputs={"q": (inputs or {}).get(key, f"row {key}")}) for key in rows}
+    results = {
+        key: Result(example=key, candidate="p", completion=Completion(text="out"), scores=scores)
+        for key, scores in rows.items()
+    }
+    return examples, Evaluation(candidate="p", results=results)
+
+
+def field(name: str, wanted: str, got: str) -> Score:
+    right = wanted == got
+    reason = "" if right else f'field "{name}" is "{got}", expected "{wanted}"'
+    return score(name, passed=right, place=f"$.{name}", wanted=wanted, got=got, reason=reason)
+
+
+def test_two_metrics_that_tell_of_one_cause_make_one_cluster():
+    rows = {
+        f"r{n}": (
+            score("contains", passed=False, wanted="Bob", reason='the output does not contain "Bob"'),
+            score("not-contains", passed=False, got="Romeo", reason='the output contains "Romeo", which it must not'),
+        )
+        for n in range(6)
+    }
+    (found,) = cluster(*made(rows))
+    assert len(found.members) == 6
+    assert found.wanted == ("Bob",) and found.got == ("Romeo",)
+    assert '"Romeo" where "Bob" is wanted' in found.label
+    assert found.share == 1.0
+
+
+def test_confusions_of_labels_part_and_values_outside_the_labels_share_one_cluster():
+    rows = {}
+    for n in range(6):
+        rows[f"ok{n}"] = (field("sentiment", "positive", "positive"), field("type", "garage", "garage"))
+        rows[f"mix{n}"] = (field("sentiment", "mixed", "neutral"), field("type", "gym", "gym"))
+        rows[f"neu{n}"] = (field("sentiment", "neutral", "neutral"), field("type", "garage", f"shop {n}"))
+    labels = {found.label: len(found.members) for found in cluster(*made(rows))}
+    assert labels == {
+        'sentiment: "neutral" where "mixed" is wanted': 6,
+        'type: "shop 0", "shop 1" and 4 more where "garage" is wanted': 6,
+    }
+
+
+def test_a_failure_with_two_causes_sits_in_two_clusters():
+    rows = {f"a{n}": (field("s", "mixed", "neutral"), field("t", "gym", "gym")) for n in range(4)}
+    rows |= {f"b{n}": (field("s", "neutral", "neutral"), field("t", "garage", "auto")) for n in range(4)}
+    rows["both"] = (field("s", "mixed", "neutral"), field("t", "garage", "auto"))
+    found = cluster(*made(rows))
+    assert [sum(m.example.id == "both" for m in c.members) for c in found] == [1, 1]
+
+
+def test_the_same_cause_has_the_same_id_in_every_round():
+    first = cluster(*made({f"r{n}": (field("s", "mixed", "neutral"),) for n in range(4)}))
+    later = cluster(*made({f"x{n}": (field("s", "mixed", "neutral"),) for n in range(2)}))
+    assert first[0].id == later[0].id
+
+
+def test_errors_are_in_no_cluster_and_shares_sum_to_one():
+    rows = {f"r{n}": (field("s", "mixed", "neutral"),) for n in range(4)}
+    rows |= {f"n{n}": (field("s", "neutral", "positive"),) for n in range(4)}
+    examples, evaluation = made(rows)
+    broken = Result(example="e", candidate="p", error=CallError(kind=ErrorKind.TIMEOUT, message="late"))
+    examples["e"] = Example(id="e", inputs={})
+    evaluation = Evaluation(candidate="p", results={**evaluation.results, "e": broken})
+    found = cluster(examples, evaluation)
+    assert sum(c.share for c in found) == 1.0
+    assert all(member.example.id != "e" for c in found for member in c.members)
+    assert cluster(examples, Evaluation(candidate="p", results={"e": broken})) == ()
+
+
+def test_reasons_are_alike_but_for_their_values():
+    assert reason_kind('has 31 words, at most "20" wanted') == reason_kind('has 7 words, at most "9" wanted')
+
+
+def test_terms_tied_to_a_cluster_are_those_that_stand_out():
+    inside = [Example(id=f"i{n}", inputs={"q": f"we liked it but number {n} was cold"}) for n in range(8)]
+    outside = [Example(id=f"o{n}", inputs={"q": f"we liked number {n} a lot"}) for n in range(8)]
+    terms = tied_terms(inside, outside)
+    assert "but" in terms and "liked" not in terms

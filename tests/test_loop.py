@@ -1,0 +1,180 @@
+"""The whole walk on worlds with known truth."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from optimizer.dataset import Example
+from optimizer.edits import END, Edit, Op
+from optimizer.errors import ErrorKind, ModelError, ProviderError
+from optimizer.events import Decided, EditJudged, LinePriced, ResultKnown, RunEnded, TrialEnded
+from optimizer.loop import run
+from optimizer.mutate.base import Proposal
+from optimizer.mutate.mined import MinedMutator
+from optimizer.mutate.propose import Proposers
+from optimizer.outcome import Phase, Verdict
+from tests.worlds import bench_of, seed_prompt
+
+MINED = Proposers(mutators=(MinedMutator(),), asks_model=False)
+
+
+def says_romeo(text: str, example: Example) -> str:
+    """Says Romeo to even questions until the prompt says Bob instead; says Juliet to odd ones."""
+    if int(example.inputs["q"].split()[-1]) % 3 == 0:
+        return "Juliet"
+    return "Bob" if '"Bob" instead of "Romeo"' in text else "Romeo"
+
+
+def bob_world(number: int) -> tuple[str, str]:
+    return f"who is it {number}", "Juliet" if number % 3 == 0 else "Bob"
+
+
+def first_look(seed: object, winner: object) -> int:
+    return 1
+
+
+def test_a_wrong_name_is_mended_by_one_line_and_the_gain_is_shown():
+    bench, events, _ = bench_of(says_romeo, bob_world)
+    finished = asyncio.run(run(bench, seed_prompt(), MINED, first_look))
+    assert finished.outcome.verdict is Verdict.GAIN_SHOWN
+    assert finished.outcome.test is not None
+    assert finished.outcome.test.baseline < 0.4
+    assert finished.outcome.test.winner == 1.0
+    (line,) = finished.outcome.lines
+    assert "Bob" in line.text and line.label == "earns" and line.worth is not None and line.worth > 0.5
+    assert isinstance(events[-1], RunEnded)
+
+
+def test_no_phase_asks_for_more_than_its_plan_and_test_rows_are_scored_once():
+    bench, events, target = bench_of(says_romeo, bob_world, calls=400)
+    asyncio.run(run(bench, seed_prompt(), MINED, first_look))
+    for phase in Phase:
+        assert len(bench.plan.asked[phase]) <= bench.plan.limits[phase]
+    assert len(set(target.calls)) == len(target.calls)
+    tested = [event for event in events if isinstance(event, ResultKnown) and event.phase is Phase.TEST]
+    assert len(tested) == 2 * len(bench.test)
+    first_test = events.index(tested[0])
+    assert not any(isinstance(event, (TrialEnded, LinePriced)) for event in events[first_test:])
+
+
+def test_where_nothing_helps_the_seed_stays_and_the_test_rows_stay_sealed():
+    bench, events, target = bench_of(lambda text, example: "Romeo", bob_world)
+    finished = asyncio.run(run(bench, seed_prompt(), MINED, first_look))
+    assert finished.outcome.verdict in (Verdict.NOT_SHOWN, Verdict.TOO_SMALL)
+    assert finished.outcome.test is None
+    assert finished.winner.fingerprint == seed_prompt().fingerprint
+    assert not any(row.startswith("s") for _, row in target.calls)
+
+
+def test_the_same_run_twice_takes_the_same_decisions():
+    def decisions() -> list[tuple[str, str]]:
+        bench, events, _ = bench_of(says_romeo, bob_world)
+        asyncio.run(run(bench, seed_prompt(), MINED, first_look))
+        return [(event.kind, event.reason) for event in events if isinstance(event, Decided)]
+
+    assert decisions() == decisions()
+
+
+def test_a_run_over_known_results_asks_for_nothing_and_decides_alike():
+    bench, events, target = bench_of(says_romeo, bob_world)
+    asyncio.run(run(bench, seed_prompt(), MINED, first_look))
+    again, more, silent = bench_of(says_romeo, bob_world)
+    again.evaluator.known.update(bench.evaluator.known)
+    asyncio.run(run(again, seed_prompt(), MINED, first_look))
+    assert silent.calls == []
+    assert [e for e in events if isinstance(e, Decided)] == [e for e in more if isinstance(e, Decided)]
+
+
+def test_a_useless_line_is_dropped_before_the_test():
+    useless = "Be careful."
+
+    class Chatty:
+        async def propose(self, proposal: Proposal) -> tuple[Edit, ...]:
+            return (
+                Edit(
+                    op=Op.REPLACE_LINE,
+                    target="L1",
+                    text='Write "Bob" instead of "Romeo".',
+                    cluster=proposal.cluster.id,
+                    source="llm",
+                ),
+                Edit(op=Op.ADD_LINE, after=END, text=useless, cluster=proposal.cluster.id, source="llm"),
+            )
+
+    def either_mends(text: str, example: Example) -> str:
+        # Each edit mends alone, so both pass the screen; together one is enough.
+        return says_romeo(text + ('"Bob" instead of "Romeo"' if useless in text else ""), example)
+
+    bench, events, _ = bench_of(either_mends, bob_world)
+    proposers = Proposers(mutators=(Chatty(),), asks_model=False)
+    finished = asyncio.run(run(bench, seed_prompt(), proposers, first_look))
+    assert finished.outcome.verdict is Verdict.GAIN_SHOWN
+    assert any(isinstance(event, Decided) and event.kind == "drop line" for event in events)
+    assert len(finished.outcome.lines) == 1
+
+
+def test_a_line_of_the_users_own_is_tried():
+    bench, _, _ = bench_of(says_romeo, bob_world)
+    tries = ('Say "Bob" instead of "Romeo", please.',)
+    finished = asyncio.run(run(bench, seed_prompt(), Proposers(mutators=(), asks_model=False, tries=tries), first_look))
+    assert finished.outcome.verdict is Verdict.GAIN_SHOWN
+    assert tries[0] in finished.winner.text
+
+
+def test_a_refused_edit_is_recorded_with_its_reason():
+    class Leaky:
+        async def propose(self, proposal: Proposal) -> tuple[Edit, ...]:
+            text = "See https://evil.example/x for more."
+            return (Edit(op=Op.ADD_LINE, after=END, text=text, cluster=proposal.cluster.id),)
+
+    bench, events, _ = bench_of(says_romeo, bob_world)
+    finished = asyncio.run(run(bench, seed_prompt(), Proposers(mutators=(Leaky(),), asks_model=False), first_look))
+    refused = [event for event in events if isinstance(event, EditJudged)]
+    assert [event.outcome for event in refused] == ["refused"]
+    assert "link" in refused[0].reason
+    assert "evil" not in finished.winner.text
+
+
+class Broken:
+    """A proposer whose model never answers."""
+
+    async def propose(self, proposal: Proposal) -> tuple[Edit, ...]:
+        raise ModelError(ErrorKind.INTERNAL_SERVER, "the server said 500")
+
+
+def test_a_mutator_that_always_fails_is_no_success_with_the_seed():
+    bench, _, _ = bench_of(says_romeo, bob_world)
+    with pytest.raises(ProviderError, match="mutator failed for every cluster"):
+        asyncio.run(run(bench, seed_prompt(), Proposers(mutators=(Broken(),), asks_model=True), first_look))
+
+
+def test_mined_edits_carry_a_run_whose_mutator_fails():
+    bench, events, _ = bench_of(says_romeo, bob_world)
+    proposers = Proposers(mutators=(MinedMutator(), Broken()), asks_model=True)
+    finished = asyncio.run(run(bench, seed_prompt(), proposers, first_look))
+    assert finished.outcome.verdict is Verdict.GAIN_SHOWN
+    assert any(isinstance(event, Decided) and event.kind == "proposal failed" for event in events)
+
+
+def test_rows_that_end_in_errors_are_no_zeros():
+    def breaks(text: str, example: Example) -> str:
+        raise ModelError(ErrorKind.INTERNAL_SERVER, "the server said 500")
+
+    bench, _, _ = bench_of(breaks, bob_world)
+    with pytest.raises(ProviderError, match="80 of 80 rows ended in an error"):
+        asyncio.run(run(bench, seed_prompt(), MINED, first_look))
+
+
+def test_a_few_errors_are_left_out_of_the_comparison():
+    def flaky(text: str, example: Example) -> str:
+        if example.id.endswith("7"):
+            raise ModelError(ErrorKind.TIMEOUT, "no answer within 60 s")
+        return says_romeo(text, example)
+
+    bench, _, _ = bench_of(flaky, bob_world)
+    finished = asyncio.run(run(bench, seed_prompt(), MINED, first_look))
+    assert finished.outcome.test is not None
+    assert finished.outcome.test.n == 36
+    assert finished.outcome.test.winner == 1.0

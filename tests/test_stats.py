@@ -1,0 +1,151 @@
+"""Statistics against published figures, exact enumeration and their own definitions."""
+
+from __future__ import annotations
+
+import math
+import random
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optimizer.outcome import Comparison, Verdict
+from optimizer.stats import (
+    agresti_min,
+    bootstrap_t,
+    gain_is_shown,
+    loss_is_shown,
+    mid_p,
+    minimum_detectable_gain,
+    paired_interval,
+    posterior_better,
+    signs,
+)
+from optimizer.verdict import verdict
+
+
+@pytest.mark.parametrize(
+    ("up", "down", "two_sided"),
+    [
+        (7, 1, 0.039),  # Fagerland, Lydersen, Laake 2013, airway hyper-responsiveness: mid-p 0.039
+        (59, 6, 0.0),  # far out in the tail
+        (5, 5, 1.0),
+        (0, 0, 1.0),
+    ],
+)
+def test_mid_p_matches_published_values(up, down, two_sided):
+    assert 2 * mid_p(up, down) == pytest.approx(two_sided, abs=6e-4)
+
+
+@given(st.integers(0, 60), st.integers(0, 60))
+def test_mid_p_of_both_sides_sums_to_one(up, down):
+    assert mid_p(up, down) + mid_p(down, up) == pytest.approx(1.0)
+
+
+@given(st.integers(0, 30), st.integers(0, 30))
+def test_posterior_is_the_beta_integral(up, down):
+    steps = 4000
+    density = [
+        (x / steps) ** up * (1 - x / steps) ** down * (0.5 if x in (0, steps) else 1.0) for x in range(steps + 1)
+    ]
+    half = sum(density[steps // 2 :]) - density[steps // 2] / 2
+    assert posterior_better(up, down) == pytest.approx(half / sum(density), abs=2e-3)
+
+
+def multinomial(n: int, up: int, down: int, p: float, q: float) -> float:
+    same = n - up - down
+    log = math.lgamma(n + 1) - math.lgamma(up + 1) - math.lgamma(down + 1) - math.lgamma(same + 1)
+    for count, chance in ((up, p), (down, q), (same, 1 - p - q)):
+        log += count * math.log(chance) if count else 0.0
+    return math.exp(log)
+
+
+@pytest.mark.parametrize("n", [24, 40, 80])
+@pytest.mark.parametrize(("gain", "broken"), [(0.0, 0.05), (0.0, 0.1), (0.1, 0.03), (0.2, 0.05)])
+def test_interval_for_pass_and_fail_covers_the_truth(n, gain, broken):
+    covered = 0.0
+    for up in range(n + 1):
+        for down in range(n + 1 - up):
+            low, high = agresti_min(up, down, n)
+            if low <= gain <= high:
+                covered += multinomial(n, up, down, gain + broken, broken)
+    assert covered >= 0.93
+
+
+def test_bootstrap_t_covers_graded_means():
+    rng = random.Random(3)
+    hits = 0
+    for _ in range(200):
+        sample = [rng.choice([-0.5, 0.0, 0.0, 0.5, 1.0]) for _ in range(40)]
+        low, high = bootstrap_t(sample, random.Random(0))
+        hits += low <= 0.2 <= high
+    assert hits >= 180
+
+
+def test_interval_is_the_same_for_the_same_seed_and_lies_within_bounds():
+    graded = [0.5, -0.5, 1.0, 0.5, 0.0, 0.5, -0.5, 1.0, 0.5]
+    assert paired_interval(graded, seed=1) == paired_interval(graded, seed=1)
+    assert paired_interval([]) == (-1.0, 1.0)
+    low, high = paired_interval([1.0] * 30)
+    assert 0.8 < low <= high <= 1.0
+    low, high = paired_interval([0.0] * 30)
+    assert low < 0 < high
+
+
+def test_signs_pass_over_rounding():
+    found = signs([1e-12, -1e-12, 0.5, -0.25])
+    assert (found.up, found.down, found.discordant) == (1, 1, 2)
+
+
+def test_detectable_gain_shrinks_with_rows_and_never_falls_below_six_rows():
+    gains = [minimum_detectable_gain(n) for n in (10, 40, 120, 400, 4000)]
+    assert gains == sorted(gains, reverse=True)
+    assert minimum_detectable_gain(20) >= 6 / 20
+    assert minimum_detectable_gain(0) == 1.0
+
+
+SHOWN = Comparison(n=40, baseline=0.3, winner=0.6, gain=0.3, ci=(0.12, 0.45), p=mid_p(13, 1), discordant=14, look=1)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({}, Verdict.GAIN_SHOWN),
+        ({"ci": (-0.01, 0.4)}, Verdict.TOO_SMALL),
+        ({"p": 0.03}, Verdict.TOO_SMALL),
+        ({"discordant": 5}, Verdict.TOO_SMALL),
+        ({"p": 0.02, "look": 2}, Verdict.TOO_SMALL),
+        ({"p": 0.01, "look": 2}, Verdict.GAIN_SHOWN),
+        ({"n": 1000, "ci": (-0.01, 0.02), "discordant": 60, "p": 0.4}, Verdict.NOT_SHOWN),
+        ({"ci": (-0.4, -0.1), "p": mid_p(1, 13), "gain": -0.3}, Verdict.WORSE),
+    ],
+)
+def test_verdicts(change, expected):
+    assert verdict(replace(SHOWN, **change), rows=40)[0] is expected
+
+
+def test_without_a_test_there_is_no_claim():
+    assert verdict(None, rows=40)[0] is Verdict.TOO_SMALL
+    assert verdict(None, rows=4000)[0] is Verdict.NOT_SHOWN
+
+
+def test_equal_candidates_hardly_ever_show_a_gain():
+    rng = random.Random(11)
+    claims = 0
+    for _ in range(1500):
+        differences = [rng.choice([1.0, -1.0]) if rng.random() < 0.2 else 0.0 for _ in range(60)]
+        found = signs(differences)
+        made = Comparison(
+            n=60,
+            baseline=0.5,
+            winner=0.5,
+            gain=sum(differences) / 60,
+            ci=paired_interval(differences),
+            p=mid_p(found.up, found.down),
+            discordant=found.discordant,
+            look=1,
+        )
+        claims += gain_is_shown(made)
+        assert not (gain_is_shown(made) and loss_is_shown(made))
+    assert claims / 1500 <= 0.035
