@@ -1,0 +1,262 @@
+"""Splits: drawn once, stratified by tag and whole groups together, and kept in a file that is committed.
+
+The file lists every row that was ever drawn, and every group. A row that leaves the data stays listed, so that a
+test row which returns later is a test row still. Rows that come later are placed by a hash of their id (or group)
+with the shares and the seed that the file names.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from optimizer.dataset import Example, Split
+from optimizer.errors import DataError, Problem, StoreError
+from optimizer.readers import atomic, strict_json
+from optimizer.readers.base import CAPS, fault, read_text, shown
+
+VERSION = 1
+"""Version of the lock file's layout."""
+ORDER = (Split.TRAIN, Split.VAL, Split.TEST)
+"""Splits, in the order in which shares are laid out."""
+_MEND = "mend it or take it back from version control; without the file new splits are drawn"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Lock:
+    """What a lock file says."""
+
+    seed: int
+    """Seed of the draw and of the hashes."""
+    shares: Mapping[Split, float]
+    """Shares of the draw; they sum to 1."""
+    rows: Mapping[str, Split] = field(default_factory=dict)
+    """Example id -> split."""
+    groups: Mapping[str, Split] = field(default_factory=dict)
+    """Group -> split."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Unit:
+    """Rows that share a split: a group, or one row."""
+
+    key: str
+    rows: tuple[Example, ...]
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        return tuple(sorted({tag for row in self.rows for tag in row.tags}))
+
+
+def assign(
+    examples: Sequence[Example],
+    shares: Mapping[str, float],
+    lock_path: Path,
+    seed: int,
+    given: Mapping[str, Split] | None = None,
+    *,
+    write: bool = True,
+) -> tuple[dict[str, Split], bool]:
+    """Give every example a split.
+
+    Args:
+        examples: all rows; their order does not matter.
+        shares: train, val and test; they sum to 1. Used for the first draw alone.
+        lock_path: the lock file; written where a row is drawn.
+        seed: seed of the first draw.
+        given: splits that rows name themselves; they win, and are not written to the file.
+        write: False to leave the file alone.
+
+    Returns:
+        Example id -> split, and whether the lock file had to change.
+
+    Raises DataError for a group that would straddle splits, a file that is damaged or disagrees with `given`, and a
+    split without rows; StoreError where the file cannot be written.
+    """
+    fixed = dict(given or {})
+    lock = read_lock(lock_path) if lock_path.exists() or lock_path.is_symlink() else None
+    known = _known(examples, fixed, lock, lock_path)
+    units = _units(examples)
+    open_units = [unit for unit in units if not any(row.id in known for row in unit.rows)]
+    if lock is None:
+        drawn = _draw(open_units, {split: shares[split.value] for split in ORDER}, seed)
+        base = Lock(seed=seed, shares={split: shares[split.value] for split in ORDER})
+    else:
+        drawn = {unit.key: _by_hash(unit.key, lock.shares, lock.seed) for unit in open_units}
+        base = lock
+    splits = dict(known)
+    for unit in units:
+        home = next((known[row.id] for row in unit.rows if row.id in known), None) or drawn[unit.key]
+        splits.update({row.id: home for row in unit.rows})
+    _check_filled(splits, examples)
+    after = _extended(base, examples, splits, fixed)
+    changed = (lock is None and bool(after.rows)) or (lock is not None and after != lock)
+    if changed and write:
+        _write(lock_path, after)
+    return {row.id: splits[row.id] for row in examples}, changed
+
+
+def _known(examples: Sequence[Example], given: Mapping[str, Split], lock: Lock | None, path: Path) -> dict[str, Split]:
+    """Splits that are settled: named by the row, or by the file for the row or its group."""
+    problems: list[Problem] = []
+    known: dict[str, Split] = {}
+    first: dict[str, Example] = {}
+    for row in examples:
+        locked = lock.rows.get(row.id) if lock else None
+        if locked is None and lock and row.group is not None:
+            locked = lock.groups.get(row.group)
+        named = given.get(row.id)
+        if named and locked and named != locked:
+            problem = f"{named} here, {locked} in {path.name}"
+            problems.append(_problem(row, "split", problem, f"change the row, or its entry in {shown(path)}"))
+        split = named or locked
+        if split is None:
+            continue
+        known[row.id] = split
+        if row.group is None:
+            continue
+        other = first.setdefault(row.group, row)
+        if known[other.id] != split:
+            at = other.source or other.id
+            problem = f"group {row.group!r} would straddle splits: {split} here, {known[other.id]} at {at}"
+            problems.append(_problem(row, "group", problem, f"one split a group; see {shown(path)}"))
+    if problems:
+        raise DataError(problems)
+    return known
+
+
+def _problem(row: Example, name: str, problem: str, fix: str) -> Problem:
+    return Problem(where=row.source or f"row {row.id}", field=name, problem=problem, fix=fix)
+
+
+def _units(examples: Sequence[Example]) -> list[_Unit]:
+    rows: dict[str, list[Example]] = defaultdict(list)
+    for row in examples:
+        # Keys of groups and of ids must not meet.
+        rows[f"id:{row.id}" if row.group is None else f"group:{row.group}"].append(row)
+    return [_Unit(key=key, rows=tuple(rows[key])) for key in sorted(rows)]
+
+
+def _draw(units: Sequence[_Unit], shares: Mapping[Split, float], seed: int) -> dict[str, Split]:
+    """Walk through the units tag by tag, each to the split that is furthest behind its share.
+
+    So every stretch of the walk, and with it every tag, is close to the shares, and so is the whole.
+    """
+    behind = dict.fromkeys(ORDER, 0.0)
+    drawn: dict[str, Split] = {}
+    for unit in sorted(units, key=lambda unit: (unit.tags, _hash(unit.key, seed))):
+        for split in ORDER:
+            behind[split] += shares[split] * len(unit.rows)
+        chosen = max(ORDER, key=lambda split: behind[split])
+        behind[chosen] -= len(unit.rows)
+        drawn[unit.key] = chosen
+    _fill_empty(units, drawn)
+    return drawn
+
+
+def _fill_empty(units: Sequence[_Unit], drawn: dict[str, Split]) -> None:
+    """Large groups can leave a split empty: it takes the smallest unit of the split that has most units."""
+    sizes = {unit.key: len(unit.rows) for unit in units}
+    for split in ORDER:
+        members = {other: sorted(key for key, home in drawn.items() if home == other) for other in ORDER}
+        largest = max(ORDER, key=lambda other: len(members[other]))
+        if units and not members[split] and len(members[largest]) > 1:
+            drawn[min(members[largest], key=lambda key: sizes[key])] = split
+
+
+def _hash(key: str, seed: int) -> float:
+    """A number in [0, 1) that depends on key and seed alone."""
+    digest = hashlib.sha256(f"{seed}\n{key}".encode()).digest()
+    return int.from_bytes(digest[:8]) / 2**64
+
+
+def _by_hash(key: str, shares: Mapping[Split, float], seed: int) -> Split:
+    point = _hash(key, seed)
+    edge = 0.0
+    for split in ORDER:
+        edge += shares[split]
+        if point < edge:
+            return split
+    return ORDER[-1]
+
+
+def _check_filled(splits: Mapping[str, Split], examples: Sequence[Example]) -> None:
+    filled = {splits[row.id] for row in examples}
+    if lacking := [split.value for split in ORDER if split not in filled]:
+        where = examples[0].source.rpartition(":")[0] if examples else ""
+        problem = f"no row is in {' or '.join(lacking)}"
+        fix = "add rows or groups: each of train, val and test needs some"
+        raise DataError([Problem(where=where or "rows", field="split", problem=problem, fix=fix)])
+
+
+def _extended(lock: Lock, examples: Sequence[Example], splits: Mapping[str, Split], given: Mapping[str, Split]) -> Lock:
+    """The lock with the rows and groups of today besides."""
+    rows, groups = dict(lock.rows), dict(lock.groups)
+    for row in examples:
+        if row.id not in given:
+            rows[row.id] = splits[row.id]
+            if row.group is not None:
+                groups[row.group] = splits[row.id]
+    return Lock(seed=lock.seed, shares=lock.shares, rows=rows, groups=groups)
+
+
+def read_lock(path: Path) -> Lock:
+    """Read a lock file. Raises DataError for a damaged one, with what to do."""
+    try:
+        data = strict_json.decoder().decode(read_text(path, CAPS.array_bytes))
+    except (ValueError, RecursionError) as error:
+        message, line = getattr(error, "msg", "nested too deep"), getattr(error, "lineno", 0)
+        raise fault(path, f"damaged: not JSON: {message}", _MEND, line=line) from None
+    try:
+        return _lock(data)
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise fault(path, f"damaged: {error}", _MEND) from None
+
+
+def _lock(data: Any) -> Lock:
+    """Check a lock file's values; raises ValueError and its kin."""
+    for place, flaw in strict_json.flaws(data):
+        raise ValueError(f"{place}: {flaw.problem}")
+    if not isinstance(data, dict) or data.get("version") != VERSION:
+        raise ValueError(f"its version is not {VERSION}")
+    if unknown := set(data) - {"version", "seed", "shares", "rows", "groups"}:
+        raise ValueError(f"unknown key {sorted(unknown)[0]!r}")
+    seed, shares = data["seed"], {split: data["shares"][split.value] for split in ORDER}
+    if type(seed) is not int or any(type(share) not in (int, float) or share < 0 for share in shares.values()):
+        raise ValueError("seed and shares must be numbers")
+    if abs(sum(shares.values()) - 1) > 1e-6:
+        raise ValueError("the shares do not sum to 1")
+    return Lock(seed=seed, shares=shares, rows=_listed(data["rows"]), groups=_listed(data.get("groups", {})))
+
+
+def _listed(names: Any) -> dict[str, Split]:
+    found: dict[str, Split] = {}
+    for split, members in names.items():
+        for name in members:
+            if not isinstance(name, str) or name in found:
+                raise ValueError(f"{name!r} is no text, or listed twice")
+            found[name] = Split(split)
+    return found
+
+
+def _write(path: Path, lock: Lock) -> None:
+    def listed(names: Mapping[str, Split]) -> dict[str, list[str]]:
+        return {split.value: sorted(name for name, home in names.items() if home == split) for split in ORDER}
+
+    data: dict[str, Any] = {
+        "version": VERSION,
+        "seed": lock.seed,
+        "shares": {split.value: lock.shares[split] for split in ORDER},
+        "rows": listed(lock.rows),
+    }
+    if lock.groups:
+        data["groups"] = listed(lock.groups)
+    try:
+        atomic.replace(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise StoreError(f"{shown(path)}: cannot be written: {error.strerror} (check space and rights)") from error
