@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from optimizer.dataset import canonical_json
 from optimizer.errors import UserError
-from optimizer.prompt import Line, Prompt, next_line_number, with_lines
+from optimizer.prompt import Line, Prompt, PromptMessage, next_line_number, with_lines
 
 END = "end"
 """The end of the first system message, or of the first message where there is none."""
@@ -79,9 +79,12 @@ def slots(edits: Iterable[Edit]) -> tuple[Slot, ...]:
 def apply(prompt: Prompt, edits: Sequence[Edit]) -> Prompt:
     """The prompt with the edits made, in the order given.
 
-    New lines take ids above every id in use. Lines added at one place stand in the order of the edits.
-    Raises UserError for an unknown or locked target and for two edits of one line.
+    New lines take ids above every id ever given. Lines added at one place stand in the order of the edits.
+    Raises UserError for an unknown or locked target, for two edits of one line, for a text that is not one line,
+    and where no line would be left.
     """
+    for edit in edits:
+        _check(edit)
     targets = [edit.target for edit in edits if edit.target is not None]
     if len(targets) != len(set(targets)):
         raise UserError("two edits change the same line; choose one of them")
@@ -100,7 +103,16 @@ def apply(prompt: Prompt, edits: Sequence[Edit]) -> Prompt:
     for message_number, message in enumerate(prompt.messages):
         kept = [_changed(line, by_target.get(line.id)) for line in lines[message_number]]
         messages.append(replace(message, lines=tuple(line for line in kept if line is not None)))
-    return with_lines(prompt, messages)
+    if not any(message.lines for message in messages):
+        raise UserError("the edits remove every line of the prompt; keep one")
+    return replace(with_lines(prompt, messages), last_line=number - 1)
+
+
+def _check(edit: Edit) -> None:
+    if (edit.target is None) is not (edit.op is Op.ADD_LINE):
+        raise UserError(f"edit {edit.id}: {edit.op} {'takes no' if edit.target else 'needs a'} target line")
+    if edit.op is not Op.REMOVE_LINE and (edit.text is None or "\n" in edit.text):
+        raise UserError(f"edit {edit.id}: the text of {edit.op} must be one line")
 
 
 def _insert(prompt: Prompt, lines: dict[int, list[Line]], edit: Edit, line: Line, anchors: dict[str, str]) -> None:
@@ -156,13 +168,27 @@ def without_line(seed: Prompt, winner: Prompt, line_id: str) -> Prompt:
 
 def _with_restored(seed: Prompt, winner: Prompt, line_id: str) -> Prompt:
     """Put a removed line back behind the nearest earlier seed line that the winner still has."""
-    messages = []
-    for old_message, message in zip(seed.messages, winner.messages, strict=True):
-        order = [line.id for line in old_message.lines]
-        lines = list(message.lines)
-        if line_id in order:
-            here = {line.id: index for index, line in enumerate(lines)}
-            before = [here[earlier] for earlier in order[: order.index(line_id)] if earlier in here]
-            lines.insert(max(before) + 1 if before else 0, seed.line(line_id))
-        messages.append(replace(message, lines=tuple(lines)))
+    line = seed.line(line_id)
+    home = next(index for index, message in enumerate(seed.messages) if line in message.lines)
+    messages = _same_messages(seed, winner)
+    order = [old.id for old in seed.messages[home].lines]
+    lines = list(messages[home].lines)
+    here = {old.id: index for index, old in enumerate(lines)}
+    before = [here[earlier] for earlier in order[: order.index(line_id)] if earlier in here]
+    lines.insert(max(before) + 1 if before else 0, line)
+    messages[home] = replace(messages[home], lines=tuple(lines))
     return with_lines(winner, messages)
+
+
+def _same_messages(seed: Prompt, winner: Prompt) -> list[PromptMessage]:
+    """The winner's messages, with an empty one for each of the seed's that a file no longer shows."""
+    messages = list(winner.messages)
+    for index, old in enumerate(seed.messages):
+        missing = len(messages) < len(seed.messages)
+        if missing and (index >= len(messages) or not _related(old, messages[index])):
+            messages.insert(index, replace(old, lines=()))
+    return messages
+
+
+def _related(old: PromptMessage, new: PromptMessage) -> bool:
+    return old.role == new.role and (not new.lines or bool({line.id for line in old.lines} & {n.id for n in new.lines}))

@@ -14,8 +14,8 @@ from typing import Any
 from optimizer.dataset import Example, canonical_json, display
 from optimizer.errors import UserError
 
-KEEP = re.compile(r"[ \t]*<!-- keep -->[ \t]*$")
-"""A user's lock on a line; stripped when the prompt is rendered."""
+KEEP = re.compile(r"[ \t]*<!-- keep -->[ \t]*(?=\r?\Z)")
+"""A user's lock on a line; stripped when the prompt is rendered. A line of a CRLF file ends in `\\r`."""
 VARIABLE = re.compile(r"\{\{[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*\}\}")
 """`{{ name }}`: a variable where `name` is declared, literal text where it is not."""
 
@@ -57,7 +57,7 @@ class PromptMessage:
     role: str
     """`system`, `user` or `assistant`."""
     lines: tuple[Line, ...]
-    """In order."""
+    """In order. A message whose lines were all removed keeps its place and is not sent."""
 
     @property
     def text(self) -> str:
@@ -81,6 +81,8 @@ class Prompt:
     """Parameters of the model call: temperature and the like."""
     version: int | None = None
     """N of `v<N>`; None for a candidate that is in no file yet."""
+    last_line: int = field(default=0, compare=False)
+    """Highest line number ever given: the id of a removed line is never given to another one."""
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -90,7 +92,7 @@ class Prompt:
     @property
     def text(self) -> str:
         """Contents of all messages in order, joined by a newline."""
-        return "\n".join(message.text for message in self.messages)
+        return "\n".join(message.text for message in self.messages if message.lines)
 
     @property
     def ref(self) -> str:
@@ -102,11 +104,12 @@ class Prompt:
         for line in self.lines:
             if line.id == line_id:
                 return line
-        raise UserError(f"prompt {self.ref}: no line {line_id} (it has {self.lines[0].id} to {self.lines[-1].id})")
+        have = ", ".join(line.id for line in self.lines[:20]) or "none"
+        raise UserError(f"prompt {self.ref}: no line {line_id} (it has {have})")
 
     def canonical(self) -> str:
         """Everything that a model could notice, as one text: the same text means the same prompt."""
-        messages = [[message.role, message.text] for message in self.messages]
+        messages = [[message.role, message.text] for message in self.messages if message.lines]
         demos = [dict(demo) for demo in self.demos]
         return canonical_json([messages, demos, dict(self.params), sorted(self.variables)])
 
@@ -165,14 +168,14 @@ def prepare(prompt: Prompt, example: Example) -> tuple[Message, ...]:
     One pass: only declared variables are substituted, values are never expanded again, every other brace is
     literal. Raises UserError where the example lacks a declared variable.
     """
+    sent = [message for message in prompt.messages if message.lines]
     rendered = [
-        Message(role=message.role, content=fill(message.text, prompt.variables, example.inputs))
-        for message in prompt.messages
+        Message(role=message.role, content=fill(message.text, prompt.variables, example.inputs)) for message in sent
     ]
     if not prompt.demos:
         return tuple(rendered)
-    last_user = max((i for i, m in enumerate(prompt.messages) if m.role == "user"), default=len(rendered))
-    template = prompt.messages[last_user].text if last_user < len(rendered) else ""
+    last_user = max((i for i, m in enumerate(sent) if m.role == "user"), default=len(rendered))
+    template = sent[last_user].text if last_user < len(rendered) else ""
     shown: list[Message] = []
     for demo in prompt.demos:
         shown.append(Message(role="user", content=fill(template, prompt.variables, demo["inputs"])))
@@ -196,9 +199,9 @@ def fill(text: str, declared: frozenset[str], values: Mapping[str, Any]) -> str:
 
 
 def next_line_number(prompt: Prompt) -> int:
-    """The number that a new line's id may take: above every number in use."""
-    numbers = [int(line.id[1:]) for line in prompt.lines if line.id[1:].isdigit()]
-    return max(numbers, default=0) + 1
+    """The number that a new line's id may take: above every number ever given."""
+    numbers = [int(line.id[1:]) for line in prompt.lines if line.id[1:].isdecimal()]
+    return max([prompt.last_line, *numbers]) + 1
 
 
 def with_lines(prompt: Prompt, messages: Sequence[PromptMessage]) -> Prompt:
