@@ -34,8 +34,16 @@ BARREN_ROUNDS = 2
 """Rounds in a row without a new champion after which the search ends."""
 MOST_ERRORS = 0.2
 """Share of rows with an error from which no figure would mean anything."""
-Look = Callable[[Prompt, Prompt], int]
-"""Counts a look at the test split by (seed, winner), and says which it is."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ends:
+    """What the end of a run needs of the world outside."""
+
+    look: Callable[[Prompt, Prompt], int]
+    """Counts a look at the test split by (seed, winner), and says which it is."""
+    ship: Callable[[Prompt, Outcome], Decided]
+    """Writes the winner's version file, and says where; called where the winner is not the seed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -72,7 +80,7 @@ class Finished:
     """The prompt that it ends with."""
 
 
-async def run(bench: Bench, seed: Prompt, proposers: Proposers, look: Look) -> Finished:
+async def run(bench: Bench, seed: Prompt, proposers: Proposers, ends: Ends) -> Finished:
     """Run to the end.
 
     Raises BudgetExceeded, ProviderError or StoreError where the run cannot go on; it can be resumed then.
@@ -81,7 +89,7 @@ async def run(bench: Bench, seed: Prompt, proposers: Proposers, look: Look) -> F
     while not state.stopped:
         state = await one_round(bench, proposers, state)
     priced = await price(bench, state)
-    return await finish(bench, look, state, priced)
+    return await finish(bench, ends, state, priced)
 
 
 async def baseline(bench: Bench, seed: Prompt) -> RunState:
@@ -146,36 +154,39 @@ async def price(bench: Bench, state: RunState) -> Priced:
     return await attribute(bench, state.seed, state.champion, state.causes)
 
 
-async def finish(bench: Bench, look: Look, state: RunState, priced: Priced) -> Finished:
+async def finish(bench: Bench, ends: Ends, state: RunState, priced: Priced) -> Finished:
     """Test baseline and winner once, and claim no more than that shows."""
     winner = priced.winner.prompt
-    if winner.fingerprint == state.seed.fingerprint:
-        claim, reason = verdict(None, rows=len(bench.test))
-        return await _ended(bench, state, priced, None, Outcome(verdict=claim, reason=reason, test=None, val=None))
-    await _progress(bench, "test", state.round, state)
-    await bench.tell(CandidateMade(prompt=winner, round=state.round, origin="winner", parent=state.seed.fingerprint))
-    number = look(state.seed, winner)
-    purpose = Purpose(phase=Phase.TEST, split=Split.TEST, round=state.round)
-    before, after = await bench.evaluator.evaluate_all([(state.seed, bench.test), (winner, bench.test)], purpose)
-    _check_errors([before, after])
-    tested = compare(before, after, seed=bench.seed, look=number)
+    tested: Comparison | None = None
+    if winner.fingerprint != state.seed.fingerprint:
+        tested = await _tested(bench, ends, state, winner)
     claim, reason = verdict(tested, rows=len(bench.test))
-    return await _ended(bench, state, priced, tested, Outcome(verdict=claim, reason=reason, test=None, val=None))
-
-
-async def _ended(bench: Bench, state: RunState, priced: Priced, tested: Comparison | None, claim: Outcome) -> Finished:
-    outcome = replace(
-        claim,
+    outcome = Outcome(
+        verdict=claim,
+        reason=reason,
         test=tested,
         val=compare(state.baseline.val, priced.winner.val, seed=bench.seed) if tested else None,
         lines=priced.lines,
         seed=state.seed.fingerprint,
-        winner=priced.winner.prompt.fingerprint,
+        winner=winner.fingerprint,
         figures={f"planned_{phase.value}": float(len(bench.plan.asked[phase])) for phase in Phase},
     )
-    await bench.tell(Decided(kind="verdict", round=state.round, reason=f"{claim.verdict}: {claim.reason}"))
+    await bench.tell(Decided(kind="verdict", round=state.round, reason=f"{claim}: {reason}"))
+    if tested:
+        await bench.tell(ends.ship(winner, outcome))
     await bench.tell(RunEnded(outcome=outcome))
-    return Finished(outcome=outcome, winner=priced.winner.prompt)
+    return Finished(outcome=outcome, winner=winner)
+
+
+async def _tested(bench: Bench, ends: Ends, state: RunState, winner: Prompt) -> Comparison:
+    """Open the sealed rows: the seed and the winner on test, as one look."""
+    await _progress(bench, "test", state.round, state)
+    await bench.tell(CandidateMade(prompt=winner, round=state.round, origin="winner", parent=state.seed.fingerprint))
+    look = ends.look(state.seed, winner)
+    purpose = Purpose(phase=Phase.TEST, split=Split.TEST, round=state.round)
+    before, after = await bench.evaluator.evaluate_all([(state.seed, bench.test), (winner, bench.test)], purpose)
+    _check_errors([before, after])
+    return compare(before, after, seed=bench.seed, look=look)
 
 
 def _nothing_to_do(bench: Bench, state: RunState, clusters: Sequence[Cluster]) -> str:

@@ -10,11 +10,12 @@ from optimizer.dataset import Example
 from optimizer.edits import END, Edit, Op
 from optimizer.errors import ErrorKind, ModelError, ProviderError
 from optimizer.events import Decided, EditJudged, LinePriced, ResultKnown, RunEnded, TrialEnded
-from optimizer.loop import run
+from optimizer.loop import Ends, run
 from optimizer.mutate.base import Proposal
 from optimizer.mutate.mined import MinedMutator
 from optimizer.mutate.propose import Proposers
-from optimizer.outcome import Phase, Verdict
+from optimizer.outcome import Outcome, Phase, Verdict
+from optimizer.prompt import Prompt
 from tests.worlds import bench_of, seed_prompt
 
 MINED = Proposers(mutators=(MinedMutator(),), asks_model=False)
@@ -31,13 +32,16 @@ def bob_world(number: int) -> tuple[str, str]:
     return f"who is it {number}", "Juliet" if number % 3 == 0 else "Bob"
 
 
-def first_look(seed: object, winner: object) -> int:
-    return 1
+def nowhere(winner: Prompt, outcome: Outcome) -> Decided:
+    return Decided(kind="written", round=0, reason="kept in memory", figures={"verdict": outcome.verdict.value})
+
+
+ENDS = Ends(look=lambda seed, winner: 1, ship=nowhere)
 
 
 def test_a_wrong_name_is_mended_by_one_line_and_the_gain_is_shown():
     bench, events, _ = bench_of(says_romeo, bob_world)
-    finished = asyncio.run(run(bench, seed_prompt(), MINED, first_look))
+    finished = asyncio.run(run(bench, seed_prompt(), MINED, ENDS))
     assert finished.outcome.verdict is Verdict.GAIN_SHOWN
     assert finished.outcome.test is not None
     assert finished.outcome.test.baseline < 0.4
@@ -49,7 +53,7 @@ def test_a_wrong_name_is_mended_by_one_line_and_the_gain_is_shown():
 
 def test_no_phase_asks_for_more_than_its_plan_and_test_rows_are_scored_once():
     bench, events, target = bench_of(says_romeo, bob_world, calls=400)
-    asyncio.run(run(bench, seed_prompt(), MINED, first_look))
+    asyncio.run(run(bench, seed_prompt(), MINED, ENDS))
     for phase in Phase:
         assert len(bench.plan.asked[phase]) <= bench.plan.limits[phase]
     assert len(set(target.calls)) == len(target.calls)
@@ -61,7 +65,7 @@ def test_no_phase_asks_for_more_than_its_plan_and_test_rows_are_scored_once():
 
 def test_where_nothing_helps_the_seed_stays_and_the_test_rows_stay_sealed():
     bench, events, target = bench_of(lambda text, example: "Romeo", bob_world)
-    finished = asyncio.run(run(bench, seed_prompt(), MINED, first_look))
+    finished = asyncio.run(run(bench, seed_prompt(), MINED, ENDS))
     assert finished.outcome.verdict in (Verdict.NOT_SHOWN, Verdict.TOO_SMALL)
     assert finished.outcome.test is None
     assert finished.winner.fingerprint == seed_prompt().fingerprint
@@ -71,7 +75,7 @@ def test_where_nothing_helps_the_seed_stays_and_the_test_rows_stay_sealed():
 def test_the_same_run_twice_takes_the_same_decisions():
     def decisions() -> list[tuple[str, str]]:
         bench, events, _ = bench_of(says_romeo, bob_world)
-        asyncio.run(run(bench, seed_prompt(), MINED, first_look))
+        asyncio.run(run(bench, seed_prompt(), MINED, ENDS))
         return [(event.kind, event.reason) for event in events if isinstance(event, Decided)]
 
     assert decisions() == decisions()
@@ -79,10 +83,10 @@ def test_the_same_run_twice_takes_the_same_decisions():
 
 def test_a_run_over_known_results_asks_for_nothing_and_decides_alike():
     bench, events, target = bench_of(says_romeo, bob_world)
-    asyncio.run(run(bench, seed_prompt(), MINED, first_look))
+    asyncio.run(run(bench, seed_prompt(), MINED, ENDS))
     again, more, silent = bench_of(says_romeo, bob_world)
     again.evaluator.known.update(bench.evaluator.known)
-    asyncio.run(run(again, seed_prompt(), MINED, first_look))
+    asyncio.run(run(again, seed_prompt(), MINED, ENDS))
     assert silent.calls == []
     assert [e for e in events if isinstance(e, Decided)] == [e for e in more if isinstance(e, Decided)]
 
@@ -109,7 +113,7 @@ def test_a_useless_line_is_dropped_before_the_test():
 
     bench, events, _ = bench_of(either_mends, bob_world)
     proposers = Proposers(mutators=(Chatty(),), asks_model=False)
-    finished = asyncio.run(run(bench, seed_prompt(), proposers, first_look))
+    finished = asyncio.run(run(bench, seed_prompt(), proposers, ENDS))
     assert finished.outcome.verdict is Verdict.GAIN_SHOWN
     assert any(isinstance(event, Decided) and event.kind == "drop line" for event in events)
     assert len(finished.outcome.lines) == 1
@@ -118,7 +122,7 @@ def test_a_useless_line_is_dropped_before_the_test():
 def test_a_line_of_the_users_own_is_tried():
     bench, _, _ = bench_of(says_romeo, bob_world)
     tries = ('Say "Bob" instead of "Romeo", please.',)
-    finished = asyncio.run(run(bench, seed_prompt(), Proposers(mutators=(), asks_model=False, tries=tries), first_look))
+    finished = asyncio.run(run(bench, seed_prompt(), Proposers(mutators=(), asks_model=False, tries=tries), ENDS))
     assert finished.outcome.verdict is Verdict.GAIN_SHOWN
     assert tries[0] in finished.winner.text
 
@@ -130,7 +134,7 @@ def test_a_refused_edit_is_recorded_with_its_reason():
             return (Edit(op=Op.ADD_LINE, after=END, text=text, cluster=proposal.cluster.id),)
 
     bench, events, _ = bench_of(says_romeo, bob_world)
-    finished = asyncio.run(run(bench, seed_prompt(), Proposers(mutators=(Leaky(),), asks_model=False), first_look))
+    finished = asyncio.run(run(bench, seed_prompt(), Proposers(mutators=(Leaky(),), asks_model=False), ENDS))
     refused = [event for event in events if isinstance(event, EditJudged)]
     assert [event.outcome for event in refused] == ["refused"]
     assert "link" in refused[0].reason
@@ -147,13 +151,13 @@ class Broken:
 def test_a_mutator_that_always_fails_is_no_success_with_the_seed():
     bench, _, _ = bench_of(says_romeo, bob_world)
     with pytest.raises(ProviderError, match="mutator failed for every cluster"):
-        asyncio.run(run(bench, seed_prompt(), Proposers(mutators=(Broken(),), asks_model=True), first_look))
+        asyncio.run(run(bench, seed_prompt(), Proposers(mutators=(Broken(),), asks_model=True), ENDS))
 
 
 def test_mined_edits_carry_a_run_whose_mutator_fails():
     bench, events, _ = bench_of(says_romeo, bob_world)
     proposers = Proposers(mutators=(MinedMutator(), Broken()), asks_model=True)
-    finished = asyncio.run(run(bench, seed_prompt(), proposers, first_look))
+    finished = asyncio.run(run(bench, seed_prompt(), proposers, ENDS))
     assert finished.outcome.verdict is Verdict.GAIN_SHOWN
     assert any(isinstance(event, Decided) and event.kind == "proposal failed" for event in events)
 
@@ -164,7 +168,7 @@ def test_rows_that_end_in_errors_are_no_zeros():
 
     bench, _, _ = bench_of(breaks, bob_world)
     with pytest.raises(ProviderError, match="80 of 80 rows ended in an error"):
-        asyncio.run(run(bench, seed_prompt(), MINED, first_look))
+        asyncio.run(run(bench, seed_prompt(), MINED, ENDS))
 
 
 def test_a_few_errors_are_left_out_of_the_comparison():
@@ -174,7 +178,7 @@ def test_a_few_errors_are_left_out_of_the_comparison():
         return says_romeo(text, example)
 
     bench, _, _ = bench_of(flaky, bob_world)
-    finished = asyncio.run(run(bench, seed_prompt(), MINED, first_look))
+    finished = asyncio.run(run(bench, seed_prompt(), MINED, ENDS))
     assert finished.outcome.test is not None
     assert finished.outcome.test.n == 36
     assert finished.outcome.test.winner == 1.0
