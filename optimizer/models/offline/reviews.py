@@ -18,7 +18,8 @@ LONG_STEM = 5
 """Shorter stems are not compared: `caring` is not `car`."""
 FAINT = 0.34
 """Least score of a kind of business that is named."""
-NAME_WEIGHT = 2.5
+STRONG_WEIGHT = 2.5
+"""Weight of a name of the business and of a word that hardly any other kind has."""
 PHRASE_WEIGHT = 1.5
 
 
@@ -147,8 +148,8 @@ def _terms() -> dict[tuple[str, ...], dict[str, float]]:
         for term in known["terms"]:
             grams = grams_of(term)
             owners[grams][concept] = PHRASE_WEIGHT if len(grams) > 1 else 1.0
-        for term in (*known["names"], known["default"]):
-            owners[grams_of(term)][concept] = NAME_WEIGHT
+        for term in (*known["names"], known["default"], *known.get("strong", ())):
+            owners[grams_of(term)][concept] = STRONG_WEIGHT
     return {grams: {c: w / len(found) for c, w in found.items()} for grams, found in owners.items()}
 
 
