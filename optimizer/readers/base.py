@@ -157,10 +157,10 @@ def nearest(name: str, known: Mapping[str, Any] | list[str] | tuple[str, ...] | 
     return f"did you mean {match!r}? " if match else ""
 
 
-def near(name: str, known: list[str]) -> str | None:
-    """The known name that differs least, letter case aside; None where none is near."""
+def near(name: str, known: list[str], cutoff: float = 0.6) -> str | None:
+    """The known name that differs least, letter case aside; None where none is as similar as `cutoff`, in [0, 1]."""
     folded = {other.casefold(): other for other in sorted(known, reverse=True)}
-    matches = get_close_matches(name.casefold(), list(folded), n=1, cutoff=0.7)
+    matches = get_close_matches(name.casefold(), list(folded), n=1, cutoff=cutoff)
     return folded[matches[0]] if matches else None
 
 

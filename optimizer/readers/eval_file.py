@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
 
 from optimizer.readers.base import FORMATS, nearest
 from optimizer.readers.shape import Strict
@@ -131,6 +131,10 @@ class BudgetBlock(Strict):
 
 Model = Annotated[ModelBlock, BeforeValidator(_named, json_schema_input_type=str | ModelBlock)]
 Data = Annotated[DataBlock, BeforeValidator(_at, json_schema_input_type=str | DataBlock)]
+MetricItem = Annotated[
+    Any, WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "object", "minProperties": 1, "maxProperties": 1}]})
+]
+"""Told apart by the reader, which knows better words for what is wrong than a union does."""
 
 
 class EvalFile(Strict):
@@ -144,7 +148,7 @@ class EvalFile(Strict):
     ] = None
     mined: Annotated[bool, Field(description="Whether edits are mined without a model call.")] = True
     metrics: Annotated[
-        list[str | dict[str, Any]], Field(min_length=1, description="Names, or {name: value}, or {name: {settings}}.")
+        list[MetricItem], Field(min_length=1, description="Names, or {name: value}, or {name: {settings}}.")
     ]
     splits: Annotated[SplitsBlock, Field(description="Shares of the splits.")] = SplitsBlock(
         train=0.4, val=0.3, test=0.3

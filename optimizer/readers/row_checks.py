@@ -66,7 +66,7 @@ def check_fields(rows: Sequence[Row], spec: DataSpec, found: Findings) -> None:
             lacking.add(spec.expected)
         odd = [name for name in row.fields if name not in common]
         for name in sorted(lacking):
-            other = near(name, odd)
+            other = near(name, odd, cutoff=0.8)
             if other or name == spec.expected:
                 hint = f"did you mean {other!r}? " if other else "write null where there is no target; "
                 fix = f"{hint}fields here: {', '.join(sorted(row.fields))}"

@@ -1,0 +1,259 @@
+"""The eval file: what it means, what overrides it, and what is said when it is wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from optimizer.config import BudgetSpec, MetricSpec, ModelSpec, Price, RunConfig
+from optimizer.errors import ConfigError
+from optimizer.readers.config import config_json_schema, load_config
+
+SCHEMA = Path(__file__).parent.parent / "docs" / "eval-file.schema.json"
+
+FULL = """\
+prompt: ../prompts/romeo-bob/v1.yaml
+data: romeo-bob.jsonl
+model: offline:perfect
+mutator: offline
+mined: true
+metrics:
+  - contains
+  - not-contains: Romeo
+splits: {train: 0.4, val: 0.3, test: 0.3}
+budget: {calls: 600}
+concurrency: 16
+seed: 0
+"""
+LEAST = "prompt: p.txt\ndata: d.csv\nmodel: openai/gpt\nmetrics: [contains]\n"
+
+
+def load(folder: Path, text: str, **overrides: Any) -> RunConfig:
+    path = folder / "evals" / "romeo-bob.yaml"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return load_config(path, overrides)
+
+
+def faults(folder: Path, text: str, **overrides: Any) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load(folder, text, **overrides)
+    assert caught.value.exit_code == 2
+    return str(caught.value).replace(f"{folder}/evals/", "").splitlines()
+
+
+def test_a_full_file(tmp_path: Path) -> None:
+    config = load(tmp_path, FULL)
+    assert config.name == "romeo-bob"
+    assert config.prompt == tmp_path / "prompts/romeo-bob/v1.yaml"
+    assert config.data.path == tmp_path / "evals/romeo-bob.jsonl"
+    assert config.model == ModelSpec(name="offline:perfect")
+    assert config.mutator == ModelSpec(name="offline")
+    assert config.metrics == (
+        MetricSpec(name="contains"),
+        MetricSpec(name="contains", negate=True, args={"value": "Romeo"}),
+    )
+    assert config.splits == {"train": 0.4, "val": 0.3, "test": 0.3}
+    assert config.budget == BudgetSpec(calls=600)
+    assert (config.mined, config.concurrency, config.seed) == (True, 16, 0)
+
+
+def test_the_least_that_a_file_can_say(tmp_path: Path) -> None:
+    config = load(tmp_path, LEAST)
+    assert config.mutator is config.model
+    assert config.splits == {"train": 0.4, "val": 0.3, "test": 0.3}
+    assert config.budget == BudgetSpec()
+    assert load(tmp_path, LEAST + "budget:\nsplits:\nmutator:\n") == config
+
+
+@pytest.mark.parametrize(
+    ("written", "spec"),
+    [
+        ("contains", MetricSpec(name="contains")),
+        ("not-contains", MetricSpec(name="contains", negate=True)),
+        ("{contains: }", MetricSpec(name="contains")),
+        ("{contains: Bob}", MetricSpec(name="contains", args={"value": "Bob"})),
+        ("{contains: no}", MetricSpec(name="contains", args={"value": "no"})),
+        ("{contains: 012}", MetricSpec(name="contains", args={"value": "012"})),
+        ("{contains: [a, b]}", MetricSpec(name="contains", args={"value": ["a", "b"]})),
+        ("{length: 12}", MetricSpec(name="length", args={"value": 12})),
+        (
+            "{not-contains: {any: [a, b], weight: 2, threshold: 0.5, required: false}}",
+            MetricSpec(
+                name="contains", negate=True, args={"any": ["a", "b"]}, weight=2.0, threshold=0.5, required=False
+            ),
+        ),
+        ("{number: {tolerance: 0.10}}", MetricSpec(name="number", args={"tolerance": 0.1})),
+    ],
+)
+def test_metrics(tmp_path: Path, written: str, spec: MetricSpec) -> None:
+    text = LEAST.replace("[contains]", f"[{written}]")
+    assert load(tmp_path, text).metrics == (spec,)
+
+
+def test_models(tmp_path: Path) -> None:
+    block = "{name: x, base_url: 'http://localhost:8080/v1', params: {temperature: 0}, price: {input: 1, output: 2.5}}"
+    spec = ModelSpec(
+        name="x", base_url="http://localhost:8080/v1", params={"temperature": 0}, price=Price(input=1, output=2.5)
+    )
+    config = load(tmp_path, LEAST.replace("openai/gpt", block))
+    assert (config.model, config.mutator) == (spec, spec)
+    config = load(tmp_path, LEAST + f"mutator: {block}\n")
+    assert (config.model, config.mutator) == (ModelSpec(name="openai/gpt"), spec)
+    assert load(tmp_path, LEAST + "mutator: none\n").mutator is None
+
+
+def test_data_with_its_fields(tmp_path: Path) -> None:
+    block = "{path: rows.txt, format: csv, inputs: [a, b], expected: label, split: part}"
+    spec = load(tmp_path, LEAST.replace("d.csv", block)).data
+    assert (spec.path, spec.format) == (tmp_path / "evals/rows.txt", "csv")
+    assert (spec.inputs, spec.expected, spec.split) == (("a", "b"), "label", "part")
+
+
+def test_overrides_win_and_their_paths_are_the_callers(tmp_path: Path) -> None:
+    config = load(
+        tmp_path,
+        FULL,
+        model="openai/other",
+        base_url="http://localhost:1/v1",
+        mutator="none",
+        calls=7,
+        usd=1.5,
+        tokens=None,
+        concurrency=2,
+        seed=3,
+        prompt="here/p.txt",
+        data=Path("here/d.jsonl"),
+    )
+    assert config.model == ModelSpec(name="openai/other", base_url="http://localhost:1/v1")
+    assert config.mutator is None
+    assert config.budget == BudgetSpec(calls=7, usd=1.5)
+    assert (config.concurrency, config.seed) == (2, 3)
+    assert (config.prompt, config.data.path) == (Path("here/p.txt"), Path("here/d.jsonl"))
+
+
+def test_a_base_url_goes_on_top_of_the_model_block(tmp_path: Path) -> None:
+    text = LEAST.replace("openai/gpt", "{name: m, params: {top_p: 1}}")
+    model = load(tmp_path, text, base_url="http://h/v1").model
+    assert model == ModelSpec(name="m", base_url="http://h/v1", params={"top_p": 1})
+
+
+def test_an_override_can_stand_for_what_the_file_lacks(tmp_path: Path) -> None:
+    text = LEAST.replace("model: openai/gpt\n", "")
+    assert load(tmp_path, text, model="offline").model.name == "offline"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (LEAST + "modle: x\n", "romeo-bob.yaml:5: unknown key 'modle' (did you mean 'model'? known: prompt, data, "),
+        (LEAST + "seed: 1\nseed: 2\n", "romeo-bob.yaml:6: duplicate key 'seed' (keep one of the two)"),
+        (LEAST.replace("data: d.csv\n", ""), "romeo-bob.yaml:1: 'data' is missing (add it)"),
+        (LEAST.replace("p.txt", "12"), "romeo-bob.yaml:1: prompt: must be text, not 12 (write it in quotes)"),
+        (LEAST.replace("p.txt", "https://h/p"), "romeo-bob.yaml:1: prompt: a URL, not a file (download it first)"),
+        (LEAST.replace("d.csv", "s3://h/d.csv"), "romeo-bob.yaml:2: data.path: a URL, not a file"),
+        (LEAST.replace("d.csv", "{path: d, format: cvs}"), "data.format: unknown format 'cvs' (did you mean 'csv'? "),
+        (LEAST.replace("d.csv", "{path: d, inputs: []}"), "romeo-bob.yaml:2: data.inputs: "),
+        (LEAST.replace("openai/gpt", "{params: {}}"), "romeo-bob.yaml:3: model: 'name' is missing"),
+        (LEAST.replace("openai/gpt", "' '"), "romeo-bob.yaml:3: model.name: is empty"),
+        (LEAST.replace("openai/gpt", "{name: m, base_url: 'ftp://h'}"), "model.base_url: not an http address"),
+        (LEAST.replace("openai/gpt", "{name: m, base_url: 'http://[x'}"), "model.base_url: not an http address"),
+        (LEAST.replace("openai/gpt", "{name: m, base_url: 'http://h:99999/'}"), "not an http address"),
+        (LEAST.replace("openai/gpt", "{name: m, base_url: 'http://u:p@h/'}"), "holds a password"),
+        (LEAST.replace("openai/gpt", "{name: m, params: {api_key: x}}"), "'api_key' looks like a secret"),
+        (LEAST.replace("openai/gpt", "{name: m, price: {input: -1, output: 1}}"), "model.price.input: must be "),
+        (LEAST.replace("openai/gpt", "{name: m, price: {input: 1}}"), "model.price: 'output' is missing"),
+        (LEAST.replace("[contains]", "[]"), "romeo-bob.yaml:4: metrics: "),
+        (LEAST.replace("[contains]", "contains"), "romeo-bob.yaml:4: metrics: must be a list, not 'contains'"),
+        (LEAST.replace("[contains]", "\n  - contains\n  - {a: 1, b: 2}"), "romeo-bob.yaml:6: metrics[1]: not a metric"),
+        (LEAST.replace("[contains]", "[3]"), "metrics[0]: not a metric"),
+        (LEAST.replace("[contains]", "[Contains]"), "metrics[0]: 'Contains' is no metric's name"),
+        (LEAST.replace("[contains]", "[not-]"), "metrics[0]: 'not-' is no metric's name"),
+        (
+            LEAST.replace("[contains]", "[{contains: {value: a, weight: 0}}]"),
+            "metrics[0].contains.weight: a weight is a number above 0, not '0'",
+        ),
+        (LEAST.replace("[contains]", "[{contains: {threshold: 2}}]"), "a threshold is a number from 0 to 1"),
+        (LEAST.replace("[contains]", "[{contains: {required: no}}]"), "contains.required: must be true or false"),
+        (
+            LEAST.replace("[contains]", "[{contains: 1.10}]"),
+            'metrics[0].contains: 1.10 would be read as a number (write "1.10" for text)',
+        ),
+        (LEAST.replace("[contains]", "[{contains: {any: [+5]}}]"), "metrics[0].contains.any[0]: +5 would be read"),
+        (LEAST + "splits: {train: 0.5, val: 0.3, test: 0.3}\n", "splits: the shares sum to 1.1 (make them sum to 1)"),
+        (LEAST + "splits: {train: 0.5, val: 0.5}\n", "romeo-bob.yaml:5: splits: 'test' is missing"),
+        (LEAST + "splits: {train: 0.5, val: 0.5, test: 0}\n", "splits.test: must be greater than 0, not 0"),
+        (LEAST + "budget: {calls: 0}\n", "romeo-bob.yaml:5: budget.calls: must be greater than 0, not 0"),
+        (LEAST + "budget: {calls: 1.5}\n", "budget.calls: must be a whole number, not 1.5"),
+        (LEAST + "budget: {usd: '1'}\n", "budget.usd: must be a number, not '1'"),
+        (LEAST + "budget: {usd: .inf}\n", "romeo-bob.yaml:5: .inf is not a finite number"),
+        (LEAST + "budget: {call: 5}\n", "budget: unknown key 'call' (did you mean 'calls'? "),
+        (LEAST + "budget: 600\n", "romeo-bob.yaml:5: budget: must be a mapping, not 600"),
+        (LEAST + "concurrency: 0\n", "concurrency: must be greater than or equal to 1, not 0"),
+        (LEAST + "seed: -1\n", "seed: must be greater than or equal to 0, not -1"),
+        (LEAST + "seed: true\n", "seed: must be a whole number, not True"),
+        (LEAST + "mined: no\n", "mined: must be true or false, not 'no'"),
+        (LEAST + "mined: false\nmutator: none\n", "mutator: nothing would propose edits"),
+        (LEAST + "mutator: 3\n", "romeo-bob.yaml:5: mutator: must be a mapping, not 3"),
+        ("", "no settings in the file"),
+        ("- a\n", "no settings in the file"),
+        ("prompt: [\n", "romeo-bob.yaml:2: not YAML: "),
+    ],
+)
+def test_a_fault_is_named_with_its_line(tmp_path: Path, text: str, said: str) -> None:
+    (only,) = faults(tmp_path, text)
+    assert said in only
+
+
+def test_all_faults_are_told_at_once_in_line_order(tmp_path: Path) -> None:
+    told = faults(tmp_path, "prompt: 1\ndata: 2\nmodel: 3\nmetrics: [4]\nseed: x\n", calls=-5)
+    assert [line.split(":")[:2] for line in told[1:]] == [["romeo-bob.yaml", str(line)] for line in range(1, 6)]
+    assert told[0] == "--calls: budget.calls: must be greater than 0, not -5 (mend it)"
+
+
+def test_a_misspelt_key_is_named_beside_the_missing_one(tmp_path: Path) -> None:
+    missing, unknown = faults(tmp_path, LEAST.replace("d.csv", "{pth: d}"))
+    assert "romeo-bob.yaml:2: data: 'path' is missing" in missing
+    assert "romeo-bob.yaml:2: data: unknown key 'pth' (did you mean 'path'? known: path, format, " in unknown
+
+
+def test_a_flag_is_blamed_for_its_own_fault(tmp_path: Path) -> None:
+    (told,) = faults(tmp_path, FULL, base_url="nonsense")
+    assert told.startswith("--base-url: model.base_url: not an http address")
+    (told,) = faults(tmp_path, FULL, seeds=3)
+    assert told.startswith("unknown override 'seeds' (did you mean 'seed'? ")
+
+
+def test_a_file_that_is_not_there_or_has_no_usable_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load_config(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="is not usable"):
+        load_config(tmp_path / "two words.yaml")
+
+
+def test_the_schema_in_the_docs_is_current() -> None:
+    assert json.loads(SCHEMA.read_text(encoding="utf-8")) == config_json_schema()
+
+
+@pytest.mark.parametrize(
+    ("change", "valid"),
+    [
+        ({}, True),
+        ({"mutator": {"name": "x", "price": {"input": 1, "output": 2}}}, True),
+        ({"data": {"path": "x", "format": "csv"}}, True),
+        ({"metrics": ["contains", {"not-contains": "Romeo"}]}, True),
+        ({"budget": {"calls": 600}}, True),
+        ({"sed": 1}, False),
+        ({"metrics": []}, False),
+        ({"budget": {"calls": 0}}, False),
+        ({"data": {"path": "x", "format": "xml"}}, False),
+    ],
+)
+def test_the_schema_says_what_the_reader_says(change: dict[str, Any], valid: bool) -> None:
+    import jsonschema
+
+    document = {"prompt": "p", "data": "d.csv", "model": "m", "metrics": ["contains"], **change}
+    assert jsonschema.Draft202012Validator(config_json_schema()).is_valid(document) is valid
