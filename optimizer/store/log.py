@@ -1,0 +1,209 @@
+"""`log.jsonl`: one event a line, for people and scripts. The texts of answers stay in `run.sqlite`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from optimizer.edits import Edit
+from optimizer.events import (
+    CallEnded,
+    CallSaved,
+    CallSent,
+    CandidateMade,
+    ClustersFound,
+    Decided,
+    EditJudged,
+    Event,
+    LinePriced,
+    ResultKnown,
+    RunEnded,
+    TrialEnded,
+)
+from optimizer.store.codec import plain
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+# A log is read with `cat` and `tail -f`: what would steer a terminal or hide text is written as an escape.
+_UNSEEN = re.compile(
+    "[\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
+)
+
+
+class Log:
+    """The file, open for adding to it. A line that a kill cut short is ended first."""
+
+    def __init__(self, path: Path) -> None:
+        self._file = path.open("ab+", buffering=0)
+        if self._file.seek(0, os.SEEK_END) > 0:
+            self._file.seek(-1, os.SEEK_END)
+            if self._file.read(1) != b"\n":
+                self._file.write(b"\n")
+
+    def write(self, lines: Iterable[str]) -> None:
+        """Add lines. Raises OSError where the disk refuses."""
+        rest = memoryview("".join(f"{line}\n" for line in lines).encode())
+        while rest:
+            rest = rest[self._file.write(rest) :]
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def log_line(event: Event, at: float) -> str:
+    """One event that happened at Unix time `at`, as a line of JSON; empty for what is not kept."""
+    name, told = _told(event)
+    return line(name, told, at) if name else ""
+
+
+def line(name: str, told: Mapping[str, Any], at: float) -> str:
+    """One line of JSON without its newline: time, name of the event, what it tells (None left out)."""
+    time = datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    values = {"at": time, "event": name, **{key: plain(value) for key, value in told.items() if value is not None}}
+    return _ENCODER.encode(values)
+
+
+def visible(json_text: str) -> str:
+    """The same JSON, with every character escaped that would steer a terminal, hide text or not fit UTF-8."""
+    return _UNSEEN.sub(_escaped, json_text)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return json.dumps(match.group())[1:-1]
+
+
+def short(fingerprint: str | None) -> str | None:
+    """Enough of a fingerprint to tell candidates of one run apart."""
+    return None if fingerprint is None else fingerprint[:12]
+
+
+@functools.singledispatch
+def _told(event: Any) -> tuple[str, Mapping[str, Any]]:
+    return "", {}
+
+
+@_told.register
+def _(event: CallSent) -> tuple[str, Mapping[str, Any]]:
+    return "call sent", {"call": event.call, "key": short(event.key), "role": event.role, "phase": event.phase}
+
+
+@_told.register
+def _(event: CallEnded) -> tuple[str, Mapping[str, Any]]:
+    answer, error = event.completion, event.error
+    if answer is None:
+        kind, message = (error.kind, error.message) if error else (None, None)
+        return "call failed", {"call": event.call, "kind": kind, "message": message}
+    return "call answered", {
+        "call": event.call,
+        "input_tokens": answer.usage.input_tokens,
+        "output_tokens": answer.usage.output_tokens,
+        "usd": answer.cost,
+        "seconds": round(answer.latency, 4),
+    }
+
+
+@_told.register
+def _(event: CallSaved) -> tuple[str, Mapping[str, Any]]:
+    return "call saved", {"key": short(event.key), "role": event.role, "phase": event.phase}
+
+
+@_told.register
+def _(event: CandidateMade) -> tuple[str, Mapping[str, Any]]:
+    return "candidate", {
+        "candidate": short(event.prompt.fingerprint),
+        "round": event.round,
+        "origin": event.origin,
+        "parent": short(event.parent),
+        "edits": [_change(edit) for edit in event.edits],
+    }
+
+
+@_told.register
+def _(event: ResultKnown) -> tuple[str, Mapping[str, Any]]:
+    result = event.result
+    return "result", {
+        "example": result.example,
+        "candidate": short(result.candidate),
+        "split": event.split,
+        "score": result.score,
+        "passed": result.passed if result.error is None else None,
+        "error": result.error.kind if result.error else None,
+    }
+
+
+@_told.register
+def _(event: ClustersFound) -> tuple[str, Mapping[str, Any]]:
+    clusters = [
+        {"id": found.id, "label": found.label, "members": len(found.members), "share": round(found.share, 4)}
+        for found in event.clusters
+    ]
+    return "clusters", {"round": event.round, "candidate": short(event.candidate), "clusters": clusters}
+
+
+@_told.register
+def _(event: EditJudged) -> tuple[str, Mapping[str, Any]]:
+    return "edit", {
+        "round": event.round,
+        **_change(event.edit),
+        "cluster": event.edit.cluster,
+        "why": event.edit.why,
+        "outcome": event.outcome,
+        "reason": event.reason,
+        "mended": event.mended,
+        "tried": event.tried,
+        "broke": list(event.broke),
+    }
+
+
+@_told.register
+def _(event: TrialEnded) -> tuple[str, Mapping[str, Any]]:
+    return "trial", {**plain(event.trial), "candidate": short(event.trial.candidate)}
+
+
+@_told.register
+def _(event: Decided) -> tuple[str, Mapping[str, Any]]:
+    return "decided", {
+        "kind": event.kind,
+        "round": event.round,
+        "reason": event.reason,
+        "figures": dict(event.figures),
+    }
+
+
+@_told.register
+def _(event: LinePriced) -> tuple[str, Mapping[str, Any]]:
+    worth = event.worth
+    return "line priced", {
+        "line": worth.id,
+        "text": worth.text,
+        "change": worth.change,
+        "worth": worth.worth,
+        "ci": list(worth.ci) if worth.ci else None,
+        "label": worth.label,
+        "cluster": worth.cluster,
+    }
+
+
+@_told.register
+def _(event: RunEnded) -> tuple[str, Mapping[str, Any]]:
+    outcome = event.outcome
+    test = outcome.test
+    return "run ended", {
+        "verdict": outcome.verdict,
+        "reason": outcome.reason,
+        "baseline": test.baseline if test else None,
+        "winner": test.winner if test else None,
+        "gain": test.gain if test else None,
+        "ci": list(test.ci) if test else None,
+    }
+
+
+def _change(edit: Edit) -> dict[str, Any]:
+    told = {"edit": edit.id, "op": edit.op, "target": edit.target, "after": edit.after, "text": edit.text}
+    return {key: value for key, value in told.items() if value is not None}

@@ -1,0 +1,132 @@
+"""How often each test split was looked at, across runs: `.optimizer/looks.jsonl`.
+
+A claim on a split that was looked at before needs more evidence, so looks are counted by the fingerprint of the rows.
+The same pair of prompts on the same rows under the same model and metrics tells nothing new: it is no new look.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from optimizer.dataset import Split, canonical_json
+from optimizer.errors import StoreError
+from optimizer.store.faults import fault
+from optimizer.store.meta import RunMeta
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Look:
+    """Two prompts compared on one split."""
+
+    split: str
+    """Fingerprint of the rows."""
+    baseline: str
+    """Fingerprint of the first prompt."""
+    winner: str
+    """Fingerprint of the second prompt."""
+    model: str
+    """The task model with its settings."""
+    metrics: str
+    """16 hex digits over the metrics with their settings."""
+
+    @property
+    def identity(self) -> tuple[object, ...]:
+        """What makes two looks the same one; which prompt came first does not matter."""
+        return self.split, frozenset((self.baseline, self.winner)), self.model, self.metrics
+
+
+def look_at(meta: RunMeta, baseline: str, winner: str) -> Look:
+    """The look at the test split that comparing two prompts of this run would be."""
+    metrics = hashlib.sha256(canonical_json(dict(meta.metrics)).encode()).hexdigest()[:16]
+    return Look(
+        split=meta.splits.get(Split.TEST.value, ""),
+        baseline=baseline,
+        winner=winner,
+        model=f"{meta.model} {meta.model_settings}",
+        metrics=metrics,
+    )
+
+
+def count_look(root: Path, look: Look, *, run: str = "", now: Callable[[], float] = time.time) -> int:
+    """Count a look, durably, and say which it is: 1 for the first at these rows.
+
+    Call it before the rows are looked at. A look that was counted before gives its old number.
+    Raises StoreError where the ledger cannot be read or written.
+    """
+    path = ledger(root)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        with _locked(path) as descriptor:
+            here = [known for known in _read(path) if known.split == look.split]
+            for number, known in enumerate(here, start=1):
+                if known.identity == look.identity:
+                    return number
+            _append(descriptor, path, {**asdict(look), "run": run, "at": now()})
+            return len(here) + 1
+    except OSError as error:
+        raise fault(path, error) from error
+
+
+def looks(root: Path, split: str) -> tuple[Look, ...]:
+    """Looks at one split so far, in order. Raises StoreError where the ledger is damaged."""
+    try:
+        return tuple(known for known in _read(ledger(root)) if known.split == split)
+    except OSError as error:
+        raise fault(ledger(root), error) from error
+
+
+def ledger(root: Path) -> Path:
+    """The file."""
+    return root / ".optimizer" / "looks.jsonl"
+
+
+def _read(path: Path) -> Iterator[Look]:
+    """Distinct looks in order. A last line without its end was never acknowledged and counts for nothing."""
+    if not path.exists():
+        return
+    seen = set()
+    whole, _, _ = path.read_bytes().rpartition(b"\n")
+    for number, line in enumerate(whole.split(b"\n") if whole else [], start=1):
+        try:
+            told = json.loads(line)
+            look = Look(**{name: str(told[name]) for name in Look.__dataclass_fields__})
+        except (ValueError, KeyError, TypeError) as error:
+            raise StoreError(
+                f"{path}:{number}: not a look (restore the file; without that line, a look would be forgotten)"
+            ) from error
+        if look.identity not in seen:
+            seen.add(look.identity)
+            yield look
+
+
+def _append(descriptor: int, path: Path, told: dict[str, object]) -> None:
+    whole, _, torn = path.read_bytes().rpartition(b"\n")
+    if torn:
+        os.ftruncate(descriptor, len(whole) + 1 if whole else 0)
+    os.lseek(descriptor, 0, os.SEEK_END)
+    os.write(descriptor, (json.dumps(told, sort_keys=True) + "\n").encode())
+    os.fsync(descriptor)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        if fcntl is not None:
+            with contextlib.suppress(OSError):  # A file system without locks: one process at a time, then.
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield descriptor
+    finally:
+        os.close(descriptor)

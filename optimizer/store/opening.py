@@ -1,0 +1,179 @@
+"""Opens a run for writing: a new one, or one to go on with."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from optimizer.dataset import EvalSet
+from optimizer.errors import StoreError, UserError
+from optimizer.store import lock, migrations, schema
+from optimizer.store.commits import execute
+from optimizer.store.faults import fault
+from optimizer.store.folders import RunFolder, run_folder
+from optimizer.store.meta import RunMeta, check_same
+from optimizer.store.reader import RunReader
+from optimizer.store.repair import Repaired, repair
+from optimizer.store.rows import Rows
+from optimizer.store.schema import Statement
+from optimizer.store.secrets import Scrubber
+from optimizer.store.writer import RunWriter, Session
+
+BUSY_SECONDS = 60.0
+"""How long another program may lock the file before the run stops."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What `open_run` was asked for."""
+
+    root: Path
+    """The workspace."""
+    folder: RunFolder
+    """Where the run lies."""
+    config_text: str
+    """What was asked, resolved."""
+    meta: RunMeta
+    """What the run is about."""
+    evalset: EvalSet | None
+    """Its rows."""
+    now: Callable[[], float]
+    """The clock."""
+
+
+def open_run(
+    root: Path,
+    run_id: str,
+    config_text: str,
+    *,
+    meta: RunMeta,
+    evalset: EvalSet | None = None,
+    resume: bool = False,
+    now: Callable[[], float] = time.time,
+) -> RunWriter:
+    """Begin a run, or go on with one.
+
+    Args:
+        root: the workspace; the run lies in `runs/<id>` there.
+        run_id: 1 to 80 letters, digits, dots, dashes and underscores.
+        config_text: what was asked, resolved, as YAML. Secrets are taken out.
+        meta: what the run is about; a resume with something else is refused.
+        evalset: its rows; kept, so that the run can be read without the eval file.
+        resume: go on where a run of that id is; begin it where there is none.
+        now: Unix time.
+
+    Raises UserError for a bad id, a run that is there (without `resume`), in use or about something else; StoreError
+    where the disk refuses or the run is damaged.
+    """
+    folder = run_folder(root, run_id)
+    _make(folder, resume=resume)
+    held = lock.acquire(folder.lock, f"run {run_id}", now())
+    asked = Asked(root=root, folder=folder, config_text=config_text, meta=meta, evalset=evalset, now=now)
+    try:
+        return _open(asked, held)
+    except (sqlite3.Error, OSError) as error:
+        held.release()
+        raise fault(folder.database, error) from error
+    except BaseException:
+        held.release()
+        raise
+
+
+def _open(asked: Asked, held: lock.Lock) -> RunWriter:
+    scrubber = Scrubber()
+    db = _connect(asked.folder.database)
+    try:
+        goes_on = _check(db, asked)
+        repaired = repair(db, asked.folder.database) if goes_on else Repaired()
+        session = Session(
+            root=asked.root,
+            folder=asked.folder,
+            number=1 + int(db.execute("SELECT COALESCE(MAX(number), 0) FROM sessions").fetchone()[0]),
+            config_text=scrubber.text(asked.config_text),
+            started=asked.now(),
+            now=asked.now,
+            scrubber=scrubber,
+            repaired=repaired,
+        )
+        _begin(db, [session.row(), *(() if goes_on else _about(asked, scrubber))])
+        _replace(asked.folder.config, session.config_text)
+        return RunWriter(session, held, db)
+    except BaseException:
+        db.close()
+        raise
+
+
+def _make(folder: RunFolder, *, resume: bool) -> None:
+    try:
+        folder.path.parent.mkdir(parents=True, exist_ok=True)
+        folder.path.mkdir(exist_ok=resume)
+    except FileExistsError as error:
+        raise UserError(
+            f"run {folder.id} is there already (go on with --resume, or choose another --run-id)"
+        ) from error
+    except OSError as error:
+        raise fault(folder.path, error) from error
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS)
+    try:
+        db.execute("PRAGMA journal_mode = WAL")
+        db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA journal_size_limit = 67108864")
+    except sqlite3.Error:
+        db.close()
+        raise
+    return db
+
+
+def _check(db: sqlite3.Connection, asked: Asked) -> bool:
+    """True where there is a run to go on with. Refuses to go on with something else."""
+    path, folder = asked.folder.database, asked.folder
+    migrations.migrate(db, path)
+    if not db.execute("SELECT 1 FROM meta").fetchone():
+        if folder.log.exists() and folder.log.stat().st_size:
+            raise StoreError(
+                f"{path}: empty, though {folder.log.name} tells of events (restore it, or start a new run)"
+            )
+        return False
+    with RunReader(asked.root, folder.id) as reader:
+        stored = reader.query("SELECT id, split, hash FROM examples")
+        before = replace(reader.meta, rows={row: f"{split} {hashed}" for row, split, hashed in stored})
+    changed = check_same(before, asked.meta)
+    if changed:
+        raise UserError(f"run {folder.id} cannot go on: {'; '.join(changed)} (put it back, or start a new run)")
+    return True
+
+
+def _about(asked: Asked, scrubber: Scrubber) -> list[Statement]:
+    rows = Rows(scrubber=scrubber, session=1)
+    about = schema.META.insert("run", rows.json(RunMeta, replace(asked.meta, rows={})))
+    return [about, *(rows.examples(asked.evalset) if asked.evalset is not None else ())]
+
+
+def _begin(db: sqlite3.Connection, statements: list[Statement]) -> None:
+    db.execute("BEGIN IMMEDIATE")
+    for sql, cells in statements:
+        execute(db, sql, cells)
+    db.execute("COMMIT")
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a whole file or none of it."""
+    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(name, 0o644)
+        os.replace(name, path)
+    except BaseException:
+        os.unlink(name)
+        raise
