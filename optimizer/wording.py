@@ -49,7 +49,10 @@ def quote(value: object, limit: int = QUOTE_LIMIT) -> str:
     text = display(value)
     if len(text) > limit:
         text = text[: limit - 1] + "…"
-    return '"' + printable(text.replace("\\", "\\\\").replace('"', "'")) + '"'
+    text = printable(text.replace('"', "'"))
+    # A backslash at the end would seem to escape the closing quote.
+    odd = (len(text) - len(text.rstrip("\\"))) % 2
+    return '"' + text + "\\" * odd + '"'
 
 
 def printable(text: str) -> str:

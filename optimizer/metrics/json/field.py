@@ -151,10 +151,12 @@ def wrong_value(path: str, got: Any, wanted: Any, place: str | None = None) -> F
     kind = difference(got, wanted) if isinstance(got, str) and isinstance(wanted, str) else ""
     found, right = quote(got), quote(wanted)
     if type_words(got) != type_words(wanted):
-        found, right = f"{_the(got)} {found}", f"{_the(wanted)} {right}"
+        found, right = _typed(got), _typed(wanted)
     reason = f"field {quote(path)} is {found}, expected {right}{kind}"
     return Finding(reason=reason, place=place or f"$.{path}", wanted=cut(wanted), got=cut(got))
 
 
-def _the(value: Any) -> str:
-    return "the " + type_words(value).removeprefix("a ").removeprefix("an ")
+def _typed(value: Any) -> str:
+    if value is None:
+        return "null"
+    return f"the {type_words(value).removeprefix('a ').removeprefix('an ')} {quote(value)}"

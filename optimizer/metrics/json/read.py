@@ -16,6 +16,7 @@ STARTS: Final = 20
 
 FENCED: Final = "JSON wrapped in a code fence"
 AROUND: Final = "JSON with text around it"
+SEVERAL: Final = "several JSON values"
 
 
 class NotJson(Exception):
@@ -99,12 +100,30 @@ def _what(text: str, body: str | None) -> str:
         return "blank"
     if body is not None and text.endswith(FENCE) and _parses(body):
         return FENCED
+    if _several(text):
+        return SEVERAL
     if _object_inside(text):
         return AROUND
     broken = (text if body is None else body).strip()
     if not broken.startswith(("{", "[")):
         return "prose" if body is None else "a code fence without JSON in it"
     return _broken(broken) + ("" if body is None else " in a code fence")
+
+
+def _several(text: str) -> bool:
+    """Whether the text is two objects or lists or more, one behind the other."""
+    decoder, at, count = json.JSONDecoder(), 0, 0
+    while at < len(text):
+        if text[at] not in "{[":
+            return False
+        try:
+            _, at = decoder.raw_decode(text, at)
+        except (ValueError, RecursionError):
+            return False
+        count += 1
+        while at < len(text) and text[at] in " \t\r\n,":
+            at += 1
+    return count > 1
 
 
 def _object_inside(text: str) -> bool:

@@ -177,7 +177,8 @@ def extra_fields(instance: Mapping[str, Any], schema: Mapping[str, Any]) -> Iter
 
 def _finding(error: ValidationError) -> Finding:
     """One violated keyword in words."""
-    keyword, value = str(error.validator), error.instance
+    keyword = str(error.validator)
+    value: Any = error.instance
     rule: Any = error.validator_value
     schema: Any = error.schema
     path = ".".join(str(step) for step in error.absolute_path)

@@ -1,0 +1,1 @@
+"""Fakes of every seam, for tests of programs that use this package."""
