@@ -12,11 +12,12 @@ from optimizer.dataset import Example, Split
 from optimizer.errors import ModelError
 from optimizer.events import Event, ResultKnown, Sink
 from optimizer.executors.base import Executor, Job
+from optimizer.metrics import score_output
 from optimizer.metrics.base import Metric, MetricContext
 from optimizer.outcome import Phase
 from optimizer.plan import Plan
 from optimizer.prompt import Prompt
-from optimizer.results import CallError, Evaluation, Result, Score
+from optimizer.results import CallError, Evaluation, Result
 from optimizer.targets.base import Output, Target
 
 
@@ -94,7 +95,8 @@ class Evaluator:
         if isinstance(output, ModelError):
             return Result(example=example.id, candidate=fingerprint, error=as_error(output))
         try:
-            scores = await score_all(self.metrics, example, output)
+            context = MetricContext(example=example, completion=output.completion)
+            scores = await score_output(self.metrics, context)
         except ModelError as error:
             return Result(
                 example=example.id, candidate=fingerprint, completion=output.completion, error=as_error(error)
@@ -131,12 +133,6 @@ class Bench:
     async def tell(self, event: Event) -> None:
         """Record an event."""
         await self.evaluator.sink.record(event)
-
-
-async def score_all(metrics: Sequence[Metric], example: Example, output: Output) -> tuple[Score, ...]:
-    """Scores of one output, in the order of the metrics. Raises ModelError where a metric failed."""
-    context = MetricContext(example=example, completion=output.completion)
-    return tuple([await metric.score(context) for metric in metrics])
 
 
 def as_error(error: ModelError) -> CallError:

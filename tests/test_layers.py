@@ -26,7 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # 3 the steps, in order
     ("evaluate", "cluster", "mutate", "search", "attribute"),
     # 4 the whole
-    ("loop", "build"),
+    ("loop", "ship", "build"),
     # 5 what is read of a run
     ("report", "diff", "export", "web"),
     # 6 the command line

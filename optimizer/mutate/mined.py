@@ -44,10 +44,13 @@ Found = Sequence[tuple[str, str]]
 
 
 def mine_format(proposal: Proposal) -> Found:
-    """JSON is wanted and something else came: name the keys."""
+    """JSON is wanted and something else came, or a field is missing: name the keys."""
     cluster = proposal.cluster
     expected = [member.example.expected for member in cluster.members]
-    if cluster.place != "format" or not all(isinstance(value, Mapping) and value for value in expected):
+    missing = cluster.place.startswith("$.") and not cluster.wanted and not cluster.got
+    if not (cluster.place == "format" or missing) or not all(
+        isinstance(value, Mapping) and value for value in expected
+    ):
         return ()
     counts = Counter(key for value in expected for key in value)
     keys = [key for key, count in counts.items() if count == len(expected)]
@@ -155,7 +158,7 @@ def mine_shape(proposal: Proposal) -> Found:
         (score.wanted, member.result.output)
         for member in cluster.members
         for score in member.failed
-        if score.place == cluster.place == "text" and score.wanted is not None
+        if score.place == cluster.place in ("text", "label") and score.wanted is not None
     ]
     if not pairs:
         return ()

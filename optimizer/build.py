@@ -1,0 +1,331 @@
+"""Config -> live objects: the only place that knows every plug-in.
+
+`execute` is a run from the eval file to the written winner; `score` is one prompt without a search.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from optimizer import loop
+from optimizer.budget import Budget, Spent
+from optimizer.cluster import cluster
+from optimizer.config import ModelSpec, RunConfig
+from optimizer.dataset import EvalSet, Split
+from optimizer.errors import DataError
+from optimizer.evaluate import Bench, Evaluator, Purpose, by_id
+from optimizer.events import Event, Sink
+from optimizer.executors.local import LocalExecutor
+from optimizer.failures import Cluster
+from optimizer.metrics import build_metrics, check_rows, metrics_fingerprint
+from optimizer.metrics.base import Metric
+from optimizer.models.base import Model
+from optimizer.models.cache import CompletionCache
+from optimizer.models.gate import gate
+from optimizer.models.prices import list_price
+from optimizer.mutate.base import Mutator
+from optimizer.mutate.llm import LlmMutator
+from optimizer.mutate.mined import MinedMutator
+from optimizer.mutate.propose import Proposers
+from optimizer.outcome import Outcome, Phase
+from optimizer.plan import Plan, plan_for
+from optimizer.prompt import Prompt
+from optimizer.readers.emit import lines as yaml_lines
+from optimizer.readers.evalset import load_eval_set
+from optimizer.readers.prompts import check_variables, load_prompt
+from optimizer.readers.rows import Ledger
+from optimizer.results import Completion, Evaluation
+from optimizer.ship import ship
+from optimizer.store import RunReader, RunWriter, describe, list_runs, new_run_id, open_run
+from optimizer.store.looks import count_look, look_at
+from optimizer.store.meta import RunMeta, metric_name
+from optimizer.store.reader import RunStatus
+from optimizer.targets.prompt import PromptTarget
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """A run that is asked for."""
+
+    config: RunConfig
+    """What to do."""
+    root: Path
+    """The workspace: `runs/`, `.optimizer/` and relative paths of reports lie here."""
+    run_id: str | None = None
+    """Id of the run; None makes one, or with `resume` finds the latest unfinished run of the eval file."""
+    resume: bool = False
+    """Go on where such a run is; begin it where there is none."""
+    tries: tuple[str, ...] = ()
+    """Lines of the user's own, tried beside the proposed ones."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ended:
+    """A run that came to its end."""
+
+    run_id: str
+    """Its id."""
+    outcome: Outcome
+    """The claim."""
+    written: Path | None
+    """The winner's version file; None where none was written."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scored:
+    """One prompt on some splits."""
+
+    prompt: Prompt
+    """The prompt."""
+    evaluations: Mapping[Split, Evaluation]
+    """Results by split."""
+    clusters: tuple[Cluster, ...]
+    """Failures of all the splits, by cause."""
+    ledger: Ledger
+    """What the rows' file held."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """Everything a run reads before its first request."""
+
+    config: RunConfig
+    """What to do."""
+    evalset: EvalSet
+    """The rows."""
+    ledger: Ledger
+    """What was read, kept and skipped."""
+    prompt: Prompt
+    """The seed."""
+    metrics: tuple[Metric, ...]
+    """Checks of every output."""
+
+    def meta(self, tries: Sequence[str] = ()) -> RunMeta:
+        """What a run of this is about."""
+        folder = self.config.path.parent
+        versions = {metric_name(spec): metrics_fingerprint([spec], folder) for spec in self.config.metrics}
+        return describe(self.config, self.evalset, self.prompt, versions=versions, lines=tries)
+
+
+@dataclass(frozen=True, slots=True)
+class Several:
+    """Hands every event to several sinks, in order."""
+
+    sinks: tuple[Sink, ...]
+
+    async def record(self, event: Event) -> None:
+        """Pass it on."""
+        for sink in self.sinks:
+            await sink.record(event)
+
+
+def load(config: RunConfig, *, write: bool = True) -> Loaded:
+    """Read and check all files of a run. Raises UserError with every problem found; sends nothing."""
+    evalset, ledger = load_eval_set(config, write=write)
+    fields = sorted({name for row in evalset.examples for name in row.inputs})
+    prompt = load_prompt(config.prompt, fields)
+    check_variables(prompt, evalset.examples, str(config.prompt))
+    metrics = build_metrics(config.metrics, config.path.parent)
+    if problems := check_rows(metrics, evalset.examples):
+        raise DataError(problems)
+    return Loaded(config=config, evalset=evalset, ledger=ledger, prompt=prompt, metrics=metrics)
+
+
+async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
+    """Run to the end, or go on with a run.
+
+    Raises UserError before any request where something is wrong with the files; BudgetExceeded, ProviderError or
+    StoreError where the run cannot go on and can be resumed later.
+    """
+    loaded = load(order.config)
+    sizes = {split: len(loaded.evalset.split(split)) for split in Split}
+    plan = plan_for(
+        calls=order.config.budget.calls,
+        train=sizes[Split.TRAIN],
+        val=sizes[Split.VAL],
+        test=sizes[Split.TEST],
+    )
+    run_id = _run_id(order)
+    if order.resume and (ended := _ended_before(order.root, run_id)) is not None:
+        return ended
+    meta = loaded.meta(order.tries)
+    async with open_run(
+        order.root, run_id, config_text(order.config), meta=meta, evalset=loaded.evalset, resume=order.resume
+    ) as writer:
+        sink = Several((writer, *watch))
+        async with _opened(loaded, order.root, sink, writer) as live:
+            bench = live.bench(loaded, plan, sink, writer.known_results() if writer.resumed else {})
+            finished = await loop.run(
+                bench, loaded.prompt, live.proposers(loaded, order.tries), _ends(order.root, loaded, meta, run_id)
+            )
+    return Ended(run_id=run_id, outcome=finished.outcome, written=_written(order.root, run_id))
+
+
+async def score(config: RunConfig, *, root: Path, splits: Sequence[Split], watch: Sequence[Sink] = ()) -> Scored:
+    """Score the config's prompt on some splits, without a search and without a run on disk.
+
+    The test split may be among them: that is a look at it, and it is counted.
+    Raises as `execute` does.
+    """
+    loaded = load(config)
+    if Split.TEST in splits:
+        count_look(root, look_at(loaded.meta(), loaded.prompt.fingerprint, loaded.prompt.fingerprint))
+    plan = Plan(limits={phase: len(loaded.evalset.examples) for phase in Phase})
+    sink = Several(tuple(watch))
+    evaluations: dict[Split, Evaluation] = {}
+    async with _opened(loaded, root, sink, None) as live:
+        bench = live.bench(loaded, plan, sink, {})
+        for split in splits:
+            phase = Phase.TEST if split is Split.TEST else Phase.SEARCH
+            purpose = Purpose(phase=phase, split=split, round=0)
+            rows = loaded.evalset.split(split)
+            evaluations[split] = await bench.evaluator.evaluate(loaded.prompt, rows, purpose)
+    together = Evaluation(
+        candidate=loaded.prompt.fingerprint,
+        results={key: result for found in evaluations.values() for key, result in found.results.items()},
+    )
+    return Scored(
+        prompt=loaded.prompt,
+        evaluations=evaluations,
+        clusters=cluster(by_id(loaded.evalset.examples), together),
+        ledger=loaded.ledger,
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Live:
+    """Models behind their gates."""
+
+    models: Mapping[tuple[str, str | None], Model]
+    """(provider, base URL) -> gate: one account, one gate."""
+    config: RunConfig
+    """What to do."""
+
+    def model(self, spec: ModelSpec) -> Model:
+        """The gate of a model."""
+        return self.models[spec.provider, spec.base_url]
+
+    def bench(self, loaded: Loaded, plan: Plan, sink: Sink, known: dict[tuple[str, str], Any]) -> Bench:
+        """What the steps of the search work on."""
+        spec = self.config.model
+        target = PromptTarget(
+            model=self.model(spec),
+            provider=spec.provider,
+            name=spec.model,
+            base_url=spec.base_url,
+            params=spec.params,
+        )
+        evaluator = Evaluator(
+            target=target,
+            metrics=loaded.metrics,
+            executor=LocalExecutor(concurrency=self.config.concurrency),
+            sink=sink,
+            plan=plan,
+            known=known,
+        )
+        return Bench(
+            evaluator=evaluator,
+            train=loaded.evalset.split(Split.TRAIN),
+            val=loaded.evalset.split(Split.VAL),
+            test=loaded.evalset.split(Split.TEST),
+            seed=self.config.seed,
+        )
+
+    def proposers(self, loaded: Loaded, tries: tuple[str, ...]) -> Proposers:
+        """Mined edits first, since they cost no call; then the model's."""
+        mutators: list[Mutator] = [MinedMutator()] if self.config.mined else []
+        spec = self.config.mutator
+        if spec is not None:
+            mutators.append(
+                LlmMutator(
+                    model=self.model(spec),
+                    provider=spec.provider,
+                    name=spec.model,
+                    base_url=spec.base_url,
+                    params=spec.params,
+                )
+            )
+        return Proposers(mutators=tuple(mutators), asks_model=spec is not None, tries=tries)
+
+
+@asynccontextmanager
+async def _opened(loaded: Loaded, root: Path, sink: Sink, writer: RunWriter | None) -> AsyncIterator[Live]:
+    """Open every provider that the config names, each behind one gate, all on one budget and one cache."""
+    config = loaded.config
+    resumed = writer is not None and writer.resumed
+    known: Mapping[str, Completion] = writer.known_completions() if writer and resumed else {}
+    budget = Budget(config.budget, spent=_spent(writer) if writer and resumed else None)
+    specs = [config.model, *([config.mutator] if config.mutator else [])]
+    for spec in specs:
+        budget.require_price(spec.name, list_price(spec))
+    async with AsyncExitStack() as stack:
+        cache = await stack.enter_async_context(CompletionCache(root / ".optimizer" / "cache"))
+        models: dict[tuple[str, str | None], Model] = {}
+        for spec in specs:
+            if (spec.provider, spec.base_url) not in models:
+                provider = await stack.enter_async_context(open_provider(spec, config.concurrency))
+                models[spec.provider, spec.base_url] = gate(
+                    provider, store=cache, sink=sink, budget=budget, concurrency=config.concurrency, known=known
+                )
+        yield Live(models=models, config=config)
+
+
+def _spent(writer: RunWriter) -> Spent:
+    before = writer.spent()
+    return Spent(calls=before.calls, tokens=before.billed_tokens, usd=before.billed_usd or 0.0)
+
+
+def _ends(root: Path, loaded: Loaded, meta: RunMeta, run_id: str) -> loop.Ends:
+    folder = loaded.config.prompt.parent.parent if loaded.prompt.version else root / "prompts"
+
+    def look(seed: Prompt, winner: Prompt) -> int:
+        return count_look(root, look_at(meta, seed.fingerprint, winner.fingerprint), run=run_id)
+
+    return loop.Ends(
+        look=look,
+        ship=lambda winner, outcome: ship(loaded.prompt, winner, outcome, run_id=run_id, folder=folder),
+    )
+
+
+def _run_id(order: Order) -> str:
+    if order.run_id is not None:
+        return order.run_id
+    if order.resume:
+        for info in list_runs(order.root):
+            if info.name == order.config.name and info.status is RunStatus.INTERRUPTED:
+                return info.id
+    return new_run_id(order.root, order.config.name)
+
+
+def _ended_before(root: Path, run_id: str) -> Ended | None:
+    """What a run that is complete already ended with."""
+    if not (root / "runs" / run_id / "run.sqlite").exists():
+        return None
+    with RunReader(root, run_id) as reader:
+        outcome = reader.outcome()
+    return None if outcome is None else Ended(run_id=run_id, outcome=outcome, written=_written(root, run_id))
+
+
+def _written(root: Path, run_id: str) -> Path | None:
+    with RunReader(root, run_id) as reader:
+        found = reader.decisions("written")
+    return Path(found[-1].decided.figures["path"]) if found else None
+
+
+def config_text(config: RunConfig) -> str:
+    """A config as YAML, every default filled in."""
+    plain = _plain(asdict(config))
+    return "\n".join(yaml_lines(plain)) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _plain(part) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return str(value) if isinstance(value, Path) else value
