@@ -1,0 +1,57 @@
+"""Starting is cheap: the help and the bare import load none of the heavy packages."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.test_layers import HEAVY
+
+ROOT = Path(__file__).parent.parent
+
+
+def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-X", "importtime", *arguments],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        cwd=ROOT,
+        timeout=60,
+        check=False,
+    )
+
+
+def loaded(stderr: str) -> set[str]:
+    """Modules in a report of `-X importtime`: `import time: self | cumulative | name`."""
+    return {line.rpartition("|")[2].strip() for line in stderr.splitlines() if line.startswith("import time:")}
+
+
+def heavy(modules: set[str]) -> set[str]:
+    return {name for name in modules if name.split(".")[0] in HEAVY}
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]], ids=" ".join)
+def test_help_loads_nothing_heavy(arguments):
+    done = start("-m", "optimizer", *arguments)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "Usage" in done.stdout
+    modules = loaded(done.stderr)
+    assert "optimizer.cli" in modules
+    assert heavy(modules) == set()
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    done = start("-c", "import optimizer")
+    assert done.returncode == 0, done.stderr[-2000:]
+    modules = loaded(done.stderr)
+    assert "optimizer" in modules
+    assert heavy(modules) == set()
+
+
+def test_a_heavy_import_would_be_seen():
+    done = start("-c", "import numpy.linalg")
+    assert "numpy" in heavy(loaded(done.stderr))
