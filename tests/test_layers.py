@@ -215,7 +215,8 @@ def test_every_module_has_a_place():
 
 
 def test_imports_run_one_way():
-    assert direction_faults(IMPORTS) == []
+    faults = direction_faults(IMPORTS)
+    assert not faults, "\n".join(faults)
 
 
 def test_no_two_modules_import_each_other():
@@ -223,7 +224,8 @@ def test_no_two_modules_import_each_other():
 
 
 def test_nothing_heavy_is_imported_at_the_top_of_a_module():
-    assert heavy_faults(IMPORTS) == []
+    faults = heavy_faults(IMPORTS)
+    assert not faults, "\n".join(faults)
 
 
 def test_names_say_what_a_module_is_for():
