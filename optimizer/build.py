@@ -26,8 +26,8 @@ from optimizer.metrics import build_metrics, check_rows, metrics_fingerprint
 from optimizer.metrics.base import Metric
 from optimizer.models.base import Model
 from optimizer.models.cache import CompletionCache
-from optimizer.models.gate import gate
-from optimizer.models.prices import list_price
+from optimizer.models.gate import Terms, account, gate, open_provider
+from optimizer.models.prices import known_prices, list_price
 from optimizer.mutate.base import Mutator
 from optimizer.mutate.llm import LlmMutator
 from optimizer.mutate.mined import MinedMutator
@@ -208,7 +208,7 @@ class Live:
 
     def model(self, spec: ModelSpec) -> Model:
         """The gate of a model."""
-        return self.models[spec.provider, spec.base_url]
+        return self.models[account(spec)]
 
     def bench(self, loaded: Loaded, plan: Plan, sink: Sink, known: dict[tuple[str, str], Any]) -> Bench:
         """What the steps of the search work on."""
@@ -267,10 +267,16 @@ async def _opened(loaded: Loaded, root: Path, sink: Sink, writer: RunWriter | No
         cache = await stack.enter_async_context(CompletionCache(root / ".optimizer" / "cache"))
         models: dict[tuple[str, str | None], Model] = {}
         for spec in specs:
-            if (spec.provider, spec.base_url) not in models:
+            if account(spec) not in models:
                 provider = await stack.enter_async_context(open_provider(spec, config.concurrency))
-                models[spec.provider, spec.base_url] = gate(
-                    provider, store=cache, sink=sink, budget=budget, concurrency=config.concurrency, known=known
+                models[account(spec)] = gate(
+                    provider,
+                    store=cache,
+                    sink=sink,
+                    budget=budget,
+                    prices=known_prices([one for one in specs if account(one) == account(spec)]),
+                    known=known,
+                    terms=Terms(concurrency=config.concurrency),
                 )
         yield Live(models=models, config=config)
 

@@ -39,9 +39,9 @@ class CallEnded:
     call: str
     """Id given in CallSent."""
     completion: Completion | None = None
-    """The answer."""
+    """What came back; beside an error, a reply that was paid for and cannot be used."""
     error: CallError | None = None
-    """Or why there is none."""
+    """Why there is no answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

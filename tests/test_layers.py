@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # 4 the whole
     ("loop", "ship", "build"),
     # 5 what is read of a run
-    ("report", "diff", "export", "web"),
+    ("report", "diff", "frames", "export", "web"),
     # 6 the command line
     ("cli",),
 )
@@ -43,8 +43,9 @@ IN_ORDER = {3, 4, 5}
 FAMILIES = {"models", "metrics", "targets", "executors", "mutate", "export"}
 """Folders of plug-ins: a file of theirs imports its base and layers 0 and 1, and never a sibling."""
 
-SHARED = {"mutate.propose", "mutate.validate"}
-"""Files that serve their whole family, as its base does: what runs the proposers, what checks every edit."""
+SHARED = {"models.gate", "mutate.propose", "mutate.validate"}
+"""Files that serve their whole family, as its base does: what puts the layers around a provider, what runs the
+proposers, what checks every edit."""
 
 SANCTIONED = {("mutate", "models.base"), ("metrics", "models.base"), ("targets", "models.base")}
 """Seams that a plug-in of another family may name: it is handed a model, and never builds one."""

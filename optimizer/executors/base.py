@@ -10,7 +10,8 @@ from optimizer.dataset import Example
 from optimizer.errors import ModelError
 from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
-from optimizer.targets.base import Output, Target
+from optimizer.targets.base import Output as Output
+from optimizer.targets.base import Target as Target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

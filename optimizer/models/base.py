@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from optimizer.dataset import canonical_json
+from optimizer.errors import ErrorKind, ModelError
 from optimizer.outcome import Phase, Role
 from optimizer.prompt import Message
 from optimizer.results import Completion
+
+Sleep = Callable[[float], Awaitable[object]]
+"""`asyncio.sleep`, or a fake of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,13 +37,43 @@ class Request:
     """Who asks; no part of the key."""
     phase: Phase = Phase.SEARCH
     """What for; no part of the key."""
+    key: str = field(init=False, compare=False, repr=False)
+    """sha256 of provider, base URL, model, messages, parameters and sample: the cache key.
 
-    @property
-    def key(self) -> str:
-        """sha256 of provider, base URL, model, messages, parameters and sample: the cache key."""
+    Computed once, since each layer of the gate asks for it.
+    """
+
+    def __post_init__(self) -> None:
         messages = [[message.role, message.content] for message in self.messages]
         parts = [self.provider, self.base_url, self.model, messages, dict(self.params), self.sample]
-        return hashlib.sha256(canonical_json(parts).encode()).hexdigest()
+        digest = hashlib.sha256(canonical_json(parts).encode("utf-8", "surrogatepass")).hexdigest()
+        object.__setattr__(self, "key", digest)
+
+
+class UnusableReply(ModelError):
+    """A reply that was paid for and cannot be used: empty, cut off or filtered."""
+
+    def __init__(self, kind: ErrorKind, message: str, *, reply: Completion) -> None:
+        super().__init__(kind, message, status=200)
+        self.reply = reply
+        """What came back, with its usage; its text may be empty."""
+
+
+def check_usable(completion: Completion) -> Completion:
+    """The same completion, or UnusableReply where its answer is cut off, filtered or blank."""
+    if completion.finish_reason == "length":
+        raise UnusableReply(
+            ErrorKind.CUT_OFF,
+            f"the answer was cut off after {completion.usage.output_tokens} tokens: raise max_tokens",
+            reply=completion,
+        )
+    if completion.finish_reason == "content_filter":
+        raise UnusableReply(ErrorKind.CONTENT_FILTER, "the provider's filter held the answer back", reply=completion)
+    if not completion.text.strip():
+        raise UnusableReply(
+            ErrorKind.EMPTY, f"empty answer (finish reason {completion.finish_reason!r:.40})", reply=completion
+        )
+    return completion
 
 
 class Model(Protocol):

@@ -1,0 +1,148 @@
+"""The hard stop: what has been spent, what is promised to calls in flight, what is left.
+
+Every provider attempt reserves before it is sent and settles after it has ended, so that the sum can pass a limit by
+no more than calls in flight turn out dearer than estimated.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from optimizer.config import BudgetSpec, Price
+from optimizer.errors import BudgetExceeded, ConfigError
+
+Clock = Callable[[], float]
+"""Seconds on a clock that never goes back."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spent:
+    """What a run has used so far."""
+
+    calls: int = 0
+    """Provider attempts."""
+    tokens: int = 0
+    """Input and output tokens together."""
+    usd: float = 0.0
+    """US dollars at list price; calls of unknown price add nothing."""
+    seconds: float = 0.0
+    """Seconds on the monotonic clock, earlier parts of a resumed run included."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reservation:
+    """What one attempt may turn out to use."""
+
+    tokens: int
+    """Estimated input and output tokens."""
+    usd: float
+    """Their estimated price; 0.0 where the price is unknown."""
+
+
+class Budget:
+    """The limits of one run, shared by every gate of it."""
+
+    def __init__(self, spec: BudgetSpec, clock: Clock = time.monotonic, *, spent: Spent | None = None) -> None:
+        """Start the clock.
+
+        Args:
+            spec: the limits; None is no limit.
+            clock: the monotonic clock.
+            spent: what an earlier part of a resumed run has used.
+        """
+        self.spec = spec
+        self._clock = clock
+        self._started = clock()
+        self._before = spent or Spent()
+        self._calls = self._before.calls
+        self._tokens = self._before.tokens
+        self._usd = self._before.usd
+        self._held_tokens = 0
+        self._held_usd = 0.0
+
+    @property
+    def spent(self) -> Spent:
+        """What has been used: sent calls, settled tokens and dollars, time so far."""
+        return Spent(calls=self._calls, tokens=self._tokens, usd=self._usd, seconds=self._seconds())
+
+    def remaining(self) -> BudgetSpec:
+        """What is left of each limit, calls in flight taken off at their estimate; None is no limit."""
+        spec = self.spec
+        tokens = self._tokens + self._held_tokens
+        return BudgetSpec(
+            calls=None if spec.calls is None else max(spec.calls - self._calls, 0),
+            usd=None if spec.usd is None else max(spec.usd - self._usd - self._held_usd, 0.0),
+            tokens=None if spec.tokens is None else max(spec.tokens - tokens, 0),
+            minutes=None if spec.minutes is None else max(spec.minutes - self._seconds() / 60, 0.0),
+        )
+
+    def require_price(self, model: str, price: Price | None) -> None:
+        """Refuse a budget in dollars where the price of a model is unknown: ConfigError."""
+        if self.spec.usd is not None and price is None:
+            raise ConfigError(
+                f"budget.usd needs a price, and none is known for {model}: "
+                "set model.price {input, output} in dollars per million tokens, or use budget.calls or budget.tokens"
+            )
+
+    def reserve(self, *, tokens: int, usd: float | None) -> Reservation | None:
+        """Set aside one call, or raise BudgetExceeded where no more can be paid.
+
+        Args:
+            tokens: estimated tokens of the attempt.
+            usd: their estimated price; None where it is unknown.
+
+        Returns:
+            None where it would fit once calls in flight have settled: wait for one and ask again.
+        """
+        spec = self.spec
+        self._check_calls_and_time()
+        usd = usd or 0.0
+        self._check("tokens", spec.tokens, self._tokens, tokens)
+        self._check("usd", spec.usd, self._usd, usd)
+        if spec.tokens is not None and self._tokens + self._held_tokens + tokens > spec.tokens:
+            return None
+        if spec.usd is not None and self._usd + self._held_usd + usd > spec.usd:
+            return None
+        self._calls += 1
+        self._held_tokens += tokens
+        self._held_usd += usd
+        return Reservation(tokens=tokens, usd=usd)
+
+    def settle(self, reservation: Reservation, *, tokens: int, usd: float | None) -> None:
+        """Replace a reservation's estimate by what the attempt has used."""
+        self._free(reservation)
+        self._tokens += tokens
+        self._usd += usd or 0.0
+
+    def withdraw(self, reservation: Reservation) -> None:
+        """Take back a reservation whose attempt was never sent."""
+        self._free(reservation)
+        self._calls -= 1
+
+    def _free(self, reservation: Reservation) -> None:
+        self._held_tokens -= reservation.tokens
+        self._held_usd -= reservation.usd
+
+    def _seconds(self) -> float:
+        return self._before.seconds + self._clock() - self._started
+
+    def _check_calls_and_time(self) -> None:
+        spec = self.spec
+        if spec.calls is not None and self._calls >= spec.calls:
+            raise BudgetExceeded(f"budget of {spec.calls} calls is used up; raise budget.calls and resume to go on")
+        if spec.minutes is not None and self._seconds() >= spec.minutes * 60:
+            raise BudgetExceeded(
+                f"budget of {spec.minutes:g} minutes is used up; raise budget.minutes and resume to go on"
+            )
+
+    def _check(self, name: str, limit: float | None, used: float, wanted: float) -> None:
+        if limit is None or used + wanted <= limit:
+            return
+        shown = f"{used:.4f}" if name == "usd" else f"{used:.0f}"
+        next_call = f"{wanted:.4f}" if name == "usd" else f"{wanted:.0f}"
+        raise BudgetExceeded(
+            f"budget of {limit:g} {name} reached at {shown}, and the next call may need {next_call}; "
+            f"raise budget.{name} and resume to go on"
+        )

@@ -1,0 +1,110 @@
+"""Rows in this process: a few workers on one iterator, not a task a row."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+
+from optimizer.errors import ModelError
+from optimizer.executors.base import Job, Output, Target
+
+_Row = tuple[Job, Output | ModelError]
+
+
+@dataclass(frozen=True, slots=True)
+class LocalExecutor:
+    """Keeps up to `concurrency` rows under way.
+
+    Where the consumer stops, or a fault ends the run, no row starts any more; rows under way have `drain` seconds to
+    end, since their calls are paid for and their answers are worth keeping.
+    """
+
+    concurrency: int = 16
+    """Rows under way, at most."""
+    drain: float = 5.0
+    """Seconds to wait for rows under way at the end."""
+
+    async def map(self, target: Target, jobs: Sequence[Job]) -> AsyncIterator[_Row]:
+        """Run all jobs; see `Executor.map`.
+
+        Close the iterator (`contextlib.aclosing`) where it is not read to its end.
+        """
+        crew = _Crew(target, size=min(self.concurrency, len(jobs)), drain=self.drain)
+        crew.start(jobs)
+        try:
+            async for row in crew.rows():
+                yield row
+        finally:
+            await crew.dismiss()
+        if crew.fault is not None:
+            raise crew.fault
+
+
+class _Crew:
+    """The workers of one `map`."""
+
+    def __init__(self, target: Target, *, size: int, drain: float) -> None:
+        self.fault: Exception | None = None
+        """The first fault that ends the run."""
+        self._target = target
+        self._size = size
+        self._drain = drain
+        self._stopped = False
+        self._done: asyncio.Queue[_Row | None] = asyncio.Queue()
+        # Rows under way and rows done but not taken yet: a slow consumer holds the workers back.
+        self._room = asyncio.Semaphore(2 * size)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, jobs: Sequence[Job]) -> None:
+        """Set the workers to work."""
+        self._task = asyncio.create_task(self._run(jobs))
+
+    async def rows(self) -> AsyncIterator[_Row]:
+        """Rows as they end, those that end while the crew stops included."""
+        while (row := await self._done.get()) is not None:
+            self._room.release()
+            yield row
+
+    async def dismiss(self) -> None:
+        """Start no more rows, wait for those under way, and cancel what takes longer than the drain."""
+        self._stop()
+        assert self._task is not None
+        await asyncio.wait((self._task,), timeout=self._drain)
+        self._task.cancel()
+        await asyncio.wait((self._task,))
+
+    async def _run(self, jobs: Sequence[Job]) -> None:
+        queue = iter(jobs)
+        try:
+            async with asyncio.TaskGroup() as group:
+                for _ in range(self._size):
+                    group.create_task(self._work(queue))
+        finally:
+            self._done.put_nowait(None)
+
+    async def _work(self, queue: Iterator[Job]) -> None:
+        while True:
+            await self._room.acquire()
+            if self._stopped or (job := next(queue, None)) is None:
+                return
+            try:
+                output: Output | ModelError = await self._target.run(job.candidate, job.example, job.phase)
+            except ModelError as error:
+                output = error
+            except Exception as error:
+                # Raised by `map` once the others have ended: raised here it would cancel calls that are paid for.
+                self.fault = self.fault or error
+                self._stop()
+                return
+            self._done.put_nowait((job, output))
+
+    def _stop(self) -> None:
+        if self._stopped:
+            return
+        self._stopped = True
+        for _ in range(self._size):
+            self._room.release()
+        if self._task is not None:
+            # The timer of a crew that is done in time finds nothing to cancel.
+            asyncio.get_running_loop().call_later(self._drain, self._task.cancel)

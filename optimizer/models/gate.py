@@ -1,0 +1,97 @@
+"""The one gate for every paid call: `cache(single_flight(retry(limit(breaker(budget(timed(provider)))))))`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from optimizer.budget import Budget, Clock
+from optimizer.config import ModelSpec, Price
+from optimizer.events import Sink
+from optimizer.models.base import Model, Sleep
+from optimizer.models.breaker import Breaker
+from optimizer.models.budgeted import Budgeted
+from optimizer.models.cache import Cached, CompletionCache
+from optimizer.models.limit import Limit
+from optimizer.models.retry import Retry, Timed
+from optimizer.models.single_flight import SingleFlight
+from optimizer.results import Completion
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """How one account is called."""
+
+    concurrency: int = 16
+    """Calls in flight, at most."""
+    retries: int = 5
+    """Attempts after the first."""
+    deadline: float = 120.0
+    """Seconds for all attempts of a request together; waits that the provider asks for are not counted."""
+    clock: Clock = time.monotonic
+    """The monotonic clock."""
+    sleep: Sleep = asyncio.sleep
+    """How to wait."""
+
+
+def account(spec: ModelSpec) -> tuple[str, str | None]:
+    """What has one gate: provider and base URL."""
+    return spec.provider, spec.base_url
+
+
+def gate(
+    provider: Model,
+    *,
+    store: CompletionCache | None,
+    sink: Sink,
+    budget: Budget,
+    prices: Mapping[str, Price] | None = None,
+    known: Mapping[str, Completion] | None = None,
+    terms: Terms | None = None,
+) -> Model:
+    """Put every layer around a provider.
+
+    One gate serves one account (see `account`), whatever the role and the model that are called; gates of a
+    run share store, sink and budget.
+
+    Args:
+        provider: answers single attempts.
+        store: the cache; None goes without.
+        sink: gets CallSaved, CallSent and CallEnded.
+        budget: the run's.
+        prices: of each model by its name, as `Request.model` has it; one that is missing is unknown, never 0.
+        known: completions by key that the run being resumed holds.
+        terms: concurrency, retries, deadline.
+    """
+    terms = terms or Terms()
+    timed = Timed(provider, terms.clock)
+    paid = Budgeted(timed, budget=budget, sink=sink, prices=prices or {})
+    guarded = Breaker(paid, concurrency=terms.concurrency, retries=terms.retries)
+    limited = Limit(guarded, most=terms.concurrency, clock=terms.clock, sleep=terms.sleep)
+    retried = Retry(limited, retries=terms.retries, deadline=terms.deadline, sleep=terms.sleep)
+    return Cached(SingleFlight(retried, sink), store, sink, known or {})
+
+
+@asynccontextmanager
+async def open_provider(spec: ModelSpec, concurrency: int) -> AsyncIterator[Model]:
+    """The provider of a model, closed at the end. Imports what that provider needs, and nothing else.
+
+    Raises UserError where a key or an address is missing or wrong.
+    """
+    if spec.provider == "offline":
+        from optimizer.models.offline.model import OfflineModel
+
+        yield OfflineModel()
+    elif spec.provider == "openai":
+        from optimizer.models.openai import open_openai
+
+        async with open_openai(base_url=spec.base_url, concurrency=concurrency) as fast:
+            yield fast
+    else:
+        from optimizer.models.litellm import open_litellm
+
+        async with open_litellm(base_url=spec.base_url) as slow:
+            yield slow
