@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from optimizer.errors import DataError, UserError
 from optimizer.export import apply
 from optimizer.export.apply import Place
-from optimizer.export.patch_yaml import find, patch
+from optimizer.export.apply.patch_yaml import find, patch
 from optimizer.prompt import Prompt, build
 
 TEXT = 'Say Bob: "never" the other name.\n\n  # not a comment\n- {{ question }} \'x\' {"a": 1}'

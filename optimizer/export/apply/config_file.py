@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optimizer.errors import StoreError, UserError
-from optimizer.export import patch_yaml
+from optimizer.export.apply import patch_yaml
 from optimizer.export.base import published
 from optimizer.prompt import VARIABLE, Prompt, PromptMessage
 from optimizer.readers import atomic

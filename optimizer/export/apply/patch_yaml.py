@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from optimizer.errors import UserError
-from optimizer.export import yaml_text
+from optimizer.export.apply import yaml_text
 from optimizer.readers.base import near
 
 STR_TAG = "tag:yaml.org,2002:str"
