@@ -6,6 +6,7 @@ when it is read and never taken for a result.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,12 +35,7 @@ class Table:
 
     def insert(self, *cells: Cell) -> Statement:
         """The statement that adds one row."""
-        return self.sql, (*cells, checksum(cells))
-
-    @property
-    def sql(self) -> str:
-        """The `INSERT` of one row."""
-        return _INSERTS[self.name]
+        return insert_sql(self.name), (*cells, checksum(cells))
 
     def select(self, rest: str = "", prefix: str = "") -> str:
         """`SELECT` of all columns and the checksum, with `rest` (`WHERE ... ORDER BY ...`) behind it."""
@@ -113,10 +109,17 @@ TABLES = (
 )
 """Every table that holds data."""
 
-_INSERTS = {
-    table.name: (
-        f"INSERT INTO {table.name} ({', '.join((*table.columns, 'crc'))}) "
-        f"VALUES ({', '.join('?' * (len(table.columns) + 1))}) {table.conflict}"
-    )
-    for table in TABLES
-}
+_BY_NAME = {table.name: table for table in TABLES}
+
+
+@functools.cache
+def insert_sql(name: str, rows: int = 1) -> str:
+    """The `INSERT` of some rows into one table."""
+    table = _BY_NAME[name]
+    row = f"({', '.join('?' * (len(table.columns) + 1))})"
+    columns = ", ".join((*table.columns, "crc"))
+    return f"INSERT INTO {name} ({columns}) VALUES {', '.join([row] * rows)} {table.conflict}"
+
+
+INSERTS = {insert_sql(table.name): table for table in TABLES}
+"""`INSERT` of one row -> its table: statements that may be put together."""
