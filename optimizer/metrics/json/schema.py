@@ -41,9 +41,8 @@ class SchemaFault(Exception):
 
 
 def check_schema(schema: Any) -> None:
-    """Raises SchemaFault for a schema that is not valid, refers to what it does not hold, or has a broken pattern."""
+    """Raises SchemaFault for a schema that is not valid, a broken pattern included, or that refers to what it lacks."""
     import jsonschema
-    import regex
     from jsonschema.validators import validator_for
     from referencing import Registry
     from referencing.exceptions import Unresolvable
@@ -63,11 +62,6 @@ def check_schema(schema: Any) -> None:
                 registry.resolver().lookup(reference)
             except Unresolvable as error:
                 raise SchemaFault(f"$ref {quote(reference)} leads nowhere") from error
-        for pattern in patterns(part):
-            try:
-                regex.compile(pattern)
-            except regex.error as error:
-                raise SchemaFault(f"the pattern {quote(pattern)} does not compile: {error}") from error
 
 
 def subschemas(schema: Any) -> Iterator[Mapping[str, Any]]:
@@ -86,14 +80,6 @@ def references(schema: Mapping[str, Any]) -> list[str]:
     """What one object of a schema refers to."""
     found = (schema.get(name) for name in ("$ref", "$dynamicRef", "$recursiveRef"))
     return [reference for reference in found if isinstance(reference, str)]
-
-
-def patterns(schema: Mapping[str, Any]) -> Iterator[str]:
-    """Patterns that stand in one object of a schema."""
-    if isinstance(schema.get("pattern"), str):
-        yield schema["pattern"]
-    if isinstance(schema.get("patternProperties"), Mapping):
-        yield from schema["patternProperties"]
 
 
 def first_fault(resolved: str, value: Any) -> Finding | None:
