@@ -237,7 +237,7 @@ def test_a_folder_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> Non
     ),
     st.integers(0, 3),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, derandomize=True)
 def test_a_second_draw_is_the_first(tmp_path_factory: pytest.TempPathFactory, drawn: list[tuple], seed: int) -> None:  # type: ignore[type-arg]
     rows = [example(number, tags=tuple(tags), group=group) for number, tags, group in drawn]
     lock = tmp_path_factory.mktemp("draw") / "lock"

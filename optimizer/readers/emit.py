@@ -14,6 +14,7 @@ _LEADING_TAB = re.compile(r"^\t", re.MULTILINE)
 _TRAILING_SPACE = re.compile(r"[ \t]$", re.MULTILINE)
 _ESCAPES = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 _WIDTH = 100
+_KEY_CHARS = 100
 
 
 def holds(text: str) -> bool:
@@ -77,11 +78,12 @@ def lines(value: Any, indent: int = 0) -> list[str]:
 
 
 def _entry(head: str, value: Any, indent: int) -> list[str]:
+    if isinstance(value, str) and "\n" in value:
+        return [f"{head} {block(value, indent + 2)}"]
     flat = flow(value)
-    if flat is not None and len(head) + len(flat) < _WIDTH:
+    many = isinstance(value, list | tuple) and bool(value)
+    if flat is not None and (not many or len(head) + len(flat) < _WIDTH):
         return [f"{head} {flat}"]
-    if isinstance(value, str):
-        return [f"{head} {block(value, indent + 2)}"] if "\n" in value else [f"{head} {scalar(value)}"]
     return [head, *lines(value, indent + 2)]
 
 
@@ -94,6 +96,16 @@ def _item(margin: str, value: Any, indent: int) -> list[str]:
     if isinstance(value, str) and "\n" in value:
         return [f"{margin}- {block(value, indent + 2)}"]
     return [f"{margin}- {flow(value)}"]
+
+
+def fits(value: Any, depth: int) -> bool:
+    """True where nesting stays within `depth` and every key is short text: YAML caps a key at 1,024 characters."""
+    if isinstance(value, Mapping):
+        keys = all(isinstance(key, str) and len(key) <= _KEY_CHARS for key in value)
+        return depth > 0 and keys and all(fits(inner, depth - 1) for inner in value.values())
+    if isinstance(value, list | tuple):
+        return depth > 0 and all(fits(inner, depth - 1) for inner in value)
+    return True
 
 
 def flow(value: Any) -> str | None:

@@ -17,6 +17,7 @@ from optimizer.readers.prompts import VERSION, contained
 from optimizer.readers.provenance import Provenance, block
 
 _REF = re.compile(r"([A-Za-z0-9._-]{1,80})(?:@v([1-9][0-9]{0,8}))?")
+_DEPTH = 50
 _SAFE_ID = re.compile(r"L[1-9][0-9]{0,8}")
 
 
@@ -53,7 +54,7 @@ def _origin(prompt: Prompt, provenance: Provenance | None) -> dict[str, Any]:
     if provenance is None and in_order and not above:
         return {}
     base = provenance or Provenance()
-    full = replace(base, sha256=prompt.fingerprint if provenance else "", lines=ids, last_line=above)
+    full = replace(base, sha256=prompt.fingerprint, lines=ids, last_line=above)
     return {key: value for key, value in block(full).items() if value is not None}
 
 
@@ -61,6 +62,8 @@ def _check_values(prompt: Prompt) -> None:
     for line in prompt.lines:
         if _SAFE_ID.fullmatch(line.id) is None:
             raise UserError(f"prompt {prompt.ref}: line id {line.id!r} cannot be written (ids are L1, L2, ...)")
+    if not emit.fits([dict(prompt.params), *prompt.demos], _DEPTH):
+        raise UserError(f"prompt {prompt.ref}: parameters or demos with long keys or deep nesting cannot be written")
     try:
         texts = [line.text for line in prompt.lines]
         canonical_json([texts, [dict(demo) for demo in prompt.demos], dict(prompt.params)]).encode()
