@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +262,7 @@ async def _opened(loaded: Loaded, root: Path, sink: Sink, writer: RunWriter | No
     specs = [config.model, *([config.mutator] if config.mutator else [])]
     for spec in specs:
         budget.require_price(spec.name, list_price(spec))
+    terms = Terms(concurrency=config.concurrency)
     async with AsyncExitStack() as stack:
         cache = await stack.enter_async_context(CompletionCache(root / ".optimizer" / "cache"))
         models: dict[tuple[str, str | None], Model] = {}
@@ -274,9 +274,9 @@ async def _opened(loaded: Loaded, root: Path, sink: Sink, writer: RunWriter | No
                     store=cache,
                     sink=sink,
                     budget=budget,
-                    prices=known_prices([one for one in specs if account(one) == account(spec)]),
+                    prices=known_prices(specs),
                     known=known,
-                    terms=Terms(concurrency=config.concurrency),
+                    terms=terms,
                 )
         yield Live(models=models, config=config)
 

@@ -5,7 +5,8 @@ Scores rows that are not known yet, tells the sink of each, and counts what was 
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, field
 
 from optimizer.dataset import Example, Split
@@ -69,10 +70,11 @@ class Evaluator:
             for row in rows:
                 if (fingerprint, row.id) not in self.known:
                     jobs[fingerprint, row.id] = Job(candidate=candidate, example=row, phase=purpose.phase)
-        async for result in self.stream(list(jobs.values())):
-            event = ResultKnown(result=result, split=purpose.split, phase=purpose.phase, round=purpose.round)
-            await self.sink.record(event)
-            self.known[result.candidate, result.example] = result
+        async with aclosing(self.stream(list(jobs.values()))) as results:
+            async for result in results:
+                event = ResultKnown(result=result, split=purpose.split, phase=purpose.phase, round=purpose.round)
+                await self.sink.record(event)
+                self.known[result.candidate, result.example] = result
         return [
             Evaluation(
                 candidate=candidate.fingerprint,
@@ -81,10 +83,11 @@ class Evaluator:
             for candidate, rows in wanted
         ]
 
-    async def stream(self, jobs: Sequence[Job]) -> AsyncIterator[Result]:
+    async def stream(self, jobs: Sequence[Job]) -> AsyncGenerator[Result, None]:
         """Results in the order in which they arrive; nothing is remembered."""
-        async for job, output in self.executor.map(self.target, jobs):
-            yield await self._result(job.candidate.fingerprint, job.example, output)
+        async with aclosing(self.executor.map(self.target, jobs)) as done:
+            async for job, output in done:
+                yield await self._result(job.candidate.fingerprint, job.example, output)
 
     def cost(self, candidate: Prompt, rows: Sequence[Example]) -> int:
         """Requests that scoring these rows would add to the plan."""

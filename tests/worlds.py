@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from optimizer.dataset import Example
@@ -33,7 +33,7 @@ class FunctionTarget:
 class OneByOne:
     """An executor that runs jobs in order."""
 
-    async def map(self, target: Target, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Output | ModelError]]:
+    async def map(self, target: Target, jobs: Sequence[Job]) -> AsyncGenerator[tuple[Job, Output | ModelError], None]:
         for job in jobs:
             try:
                 yield job, await target.run(job.candidate, job.example, job.phase)

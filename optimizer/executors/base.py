@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -29,7 +29,7 @@ class Job:
 class Executor(Protocol):
     """Runs rows side by side. Never sits inside the chain of one call."""
 
-    def map(self, target: Target, jobs: Sequence[Job]) -> AsyncIterator[tuple[Job, Output | ModelError]]:
+    def map(self, target: Target, jobs: Sequence[Job]) -> AsyncGenerator[tuple[Job, Output | ModelError], None]:
         """Run all jobs and yield each as it ends: an output, or this row's fault as a value.
 
         Order of arrival is arbitrary; nothing may be decided by it. BudgetExceeded, ProviderError and StoreError

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
 from optimizer.errors import ModelError
@@ -25,7 +25,7 @@ class LocalExecutor:
     drain: float = 5.0
     """Seconds to wait for rows under way at the end."""
 
-    async def map(self, target: Target, jobs: Sequence[Job]) -> AsyncIterator[_Row]:
+    async def map(self, target: Target, jobs: Sequence[Job]) -> AsyncGenerator[_Row, None]:
         """Run all jobs; see `Executor.map`.
 
         Close the iterator (`contextlib.aclosing`) where it is not read to its end.
