@@ -82,6 +82,8 @@ def resolve(phrase: str) -> str | None:
     asked = query(phrase)
     if asked.people and len(asked.bag) == 1:
         return asked.people[0]
+    if INITIAL.search(asked.text) and (said := _initial(asked, {}, "")) is not None:
+        return next((who for who in load()["play"]["people"] if name(who) == said.short), None)
     found = identify(asked, leave_out=asked.people)
     return found[0][1] if found and found[0][0] >= 2 * SURE else None
 

@@ -186,3 +186,39 @@ def businesses() -> dict[str, dict[str, Any]]:
     """Names of each kind of business, and the one the stand-in uses of its own accord."""
     found: dict[str, dict[str, Any]] = load()["reviews"]["concepts"]
     return found
+
+
+@lru_cache(maxsize=4096)
+def names_a_value(text: str) -> bool:
+    """Whether a text names a sentiment or a kind of business."""
+    lowered = plain(text).strip()
+    return lowered in _value_names()
+
+
+@lru_cache(maxsize=1)
+def _value_names() -> frozenset[str]:
+    known = [*sentiments().values(), *businesses().values()]
+    return frozenset(name for row in known for name in (*row["names"], row["default"]))
+
+
+def lean(word: str) -> str | None:
+    """`praise` or `complaint` for a telling word, else None."""
+    return _meaning(word)
+
+
+@lru_cache(maxsize=1024)
+def business_named(text: str) -> str | None:
+    """The kind of business that a phrase names outright, None where it names none."""
+    stems = grams_of(text)
+    names = _names()
+    for size in (3, 2, 1):
+        for start in range(len(stems) - size + 1):
+            found = names.get(stems[start : start + size])
+            if found:
+                return found
+    return None
+
+
+@lru_cache(maxsize=1)
+def _names() -> dict[tuple[str, ...], str]:
+    return {grams_of(name): key for key, row in businesses().items() for name in (*row["names"], row["default"])}
