@@ -14,17 +14,17 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from optimizer.dataset import Example, display
+from optimizer.dataset import Example
 from optimizer.failures import Cluster, Failure
 from optimizer.results import Evaluation, Score
+from optimizer.wording import LABEL_LENGTH, input_words
 
+FORBIDDEN = "not "
+"""Goes before a place where values are kept that must not be there."""
 SAME_ROWS = 0.6
 """Jaccard overlap of members from which two signatures are one cause."""
 MOST_VALUES = 40
 MOST_TERMS = 12
-LABEL_LENGTH = 60
-"""A longer value is text, not a label."""
-WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?')
 
 
@@ -65,12 +65,17 @@ def cluster(examples: Mapping[str, Example], evaluation: Evaluation) -> tuple[Cl
 
 
 def known_labels(evaluation: Evaluation) -> dict[str, frozenset[str]]:
-    """Place -> the expected labels there, for places whose expected values repeat as labels do."""
+    """Place -> the expected labels there, for places whose expected values repeat as labels do.
+
+    Values that must not be there are kept apart, under the place with FORBIDDEN before it.
+    """
     wanted: dict[str, list[str]] = defaultdict(list)
     for result in evaluation.results.values():
         for score in result.scores:
             if score.wanted is not None:
                 wanted[score.place].append(score.wanted)
+            elif score.got is not None and not score.passed:
+                wanted[FORBIDDEN + score.place].append(score.got)
     return {
         place: frozenset(values)
         for place, values in wanted.items()
@@ -82,13 +87,14 @@ def signature(score: Score, labels: Mapping[str, frozenset[str]]) -> tuple[str, 
     """What makes two breaks one cause: the place and, as far as values repeat, the values."""
     kind = reason_kind(score.reason)
     if score.wanted is None:
-        return (score.place, kind, "not", score.got or "")
+        names = score.got is not None and score.got in labels.get(FORBIDDEN + score.place, ())
+        return (score.place, kind, score.got or "") if names else (score.place, kind)
     if score.place not in labels:
         return (score.place, kind)
     if score.got is None:
         return (score.place, kind, score.wanted)
     if score.got not in labels[score.place]:
-        return (score.place, "outside the labels")
+        return (score.place, kind, "outside the labels")
     return (score.place, "confused", score.wanted, score.got)
 
 
@@ -122,11 +128,6 @@ def document_counts(examples: Iterable[Example]) -> Counter[str]:
     for example in examples:
         counts.update(input_words(example))
     return counts
-
-
-def input_words(example: Example) -> frozenset[str]:
-    """Words of an example's inputs, in lower case."""
-    return frozenset(word.lower() for value in example.inputs.values() for word in WORD.findall(display(value)))
 
 
 def _lost(score: Score, failure: Failure) -> float:

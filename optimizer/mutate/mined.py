@@ -10,10 +10,10 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from optimizer.cluster import LABEL_LENGTH, WORD, input_words
 from optimizer.edits import END, Edit, Op
 from optimizer.failures import Cluster
 from optimizer.mutate.base import Proposal
+from optimizer.wording import LABEL_LENGTH, WORD, input_words
 
 MOST_EDITS = 4
 """Edits a cluster."""
@@ -99,7 +99,7 @@ def mine_label_set(proposal: Proposal) -> Found:
         if score.place == cluster.place and score.wanted is not None and score.got is not None
     }
     outside = [value for value in cluster.got if value in came and value not in labels and short(value)]
-    if len(labels) < 2 or not outside or not all(map(short, labels)):
+    if cluster.place == "length" or len(labels) < 2 or not outside or not all(map(short, labels)):
         return ()
     subject, inside = spoken_place(cluster.place)
     listed = ", ".join(quoted(label) for label in labels)

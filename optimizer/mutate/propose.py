@@ -7,7 +7,6 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from optimizer.cluster import input_words
 from optimizer.dataset import Example
 from optimizer.edits import END, Edit, Op
 from optimizer.errors import ModelError, ProviderError
@@ -19,6 +18,7 @@ from optimizer.mutate.validate import eval_shingles, objection
 from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
 from optimizer.results import Evaluation
+from optimizer.wording import input_words
 
 NEAR_MISSES = 6
 """Passing rows handed to proposers, most alike to the members first."""
