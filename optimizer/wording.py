@@ -1,15 +1,16 @@
-"""Words for what differs: the pure text functions behind reasons.
+"""Words for what differs, and the words of a row: the pure text functions behind reasons and causes.
 
 What they do to a value is the same everywhere, so that a reason without its quoted parts is its kind.
 """
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
-from optimizer.dataset import display
+from optimizer.dataset import Example, display
 
 QUOTE_LIMIT: Final = 80
 """Characters of a value that a reason quotes."""
@@ -19,6 +20,15 @@ MARKS: Final = "\"'`*_“”‘’«»"
 """Quotes and markup that models put around an answer."""
 END_MARKS: Final = ".!?,;:…"
 """Punctuation that models put after an answer."""
+LABEL_LENGTH: Final = 60
+"""A longer value is text, not a label."""
+WORD: Final = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+"""One word of a text, apostrophes inside it included."""
+
+
+def input_words(example: Example) -> frozenset[str]:
+    """Words of an example's inputs, in lower case."""
+    return frozenset(word.lower() for value in example.inputs.values() for word in WORD.findall(display(value)))
 
 
 def normal(text: str, *, ignore_case: bool = False) -> str:
