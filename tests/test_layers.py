@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # 4 the whole
     ("loop", "ship", "build"),
     # 5 what is read of a run
-    ("report", "diff", "frames", "export", "web"),
+    ("terminal", "report", "diff", "frames", "export", "web"),
     # 6 the command line
     ("cli",),
 )
@@ -266,7 +266,6 @@ def test_functions_stay_readable():
         ("metrics.text", "metrics.json", False),
         ("metrics.text", "metrics", False),
         ("metrics.base", "metrics.text", True),
-        ("metrics", "metrics.text", True),
         ("models.offline.play", "models.offline.world", True),
         ("models.offline.play", "models.retry", False),
         ("models.openai", "models.faults", True),
@@ -278,7 +277,6 @@ def test_functions_stay_readable():
         ("mutate.propose", "evaluate", True),
         ("cluster", "evaluate", True),
         ("cluster", "mutate.base", False),
-        ("search.study", "search.space", True),
         ("build", "loop", True),
         ("loop", "build", False),
         ("report", "store.reader", True),
