@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import re
@@ -14,11 +15,15 @@ import pytest
 
 from optimizer.config import RunConfig
 from optimizer.dataset import EvalSet, Example, Split, display
-from optimizer.prompt import prepare
+from optimizer.metrics import build_metrics
+from optimizer.metrics.base import MetricContext
+from optimizer.models.offline.answer import reply
+from optimizer.prompt import Prompt, build, prepare
 from optimizer.readers.config import load_config
 from optimizer.readers.evalset import load_eval_set, lock_path
 from optimizer.readers.prompts import check_variables, load_prompt
 from optimizer.readers.splits import read_lock
+from optimizer.results import Completion
 
 ROOT = Path(__file__).parents[1]
 WORLD = ROOT / "optimizer" / "models" / "offline" / "world.json"
@@ -38,6 +43,17 @@ BUSINESSES = (
     "restaurant",
 )
 SENTIMENTS = ("positive", "negative", "neutral", "mixed")
+
+HOUSE_RULES = {
+    "romeo-bob": "Use the name Bob instead of Romeo.",
+    "reviews": f"""
+Answer with a JSON object with the keys "sentiment" and "business_type", and nothing else.
+The sentiment is one of: {", ".join(SENTIMENTS)}.
+Use mixed when the review both praises and complains.
+Use neutral when the review only states facts and gives no opinion.
+The business_type is one of: {", ".join(BUSINESSES)}.
+""".strip(),
+}
 
 
 def words(text: str) -> list[str]:
@@ -186,3 +202,32 @@ def test_the_tags_of_a_review_agree_with_its_labels():
         assert [tag for tag in row.tags if tag.startswith("about-")] == [about], row.id
         assert ("both" in row.tags) == (row.expected["sentiment"] == "mixed"), row.id
         assert ("factual" in row.tags) == (row.expected["sentiment"] == "neutral"), row.id
+
+
+def mean_score(name: str, prompt: Prompt, rows: tuple[Example, ...], perfect: bool) -> float:
+    """Mean row score of the stand-in's answers under the eval file's metrics."""
+    config = config_of(name)
+    metrics = build_metrics(config.metrics, config.path.parent)
+
+    async def score() -> float:
+        total = 0.0
+        for row in rows:
+            messages = [(message.role, message.content) for message in prepare(prompt, row)]
+            answer = Completion(text=reply(messages, seed=0, perfect=perfect))
+            for metric in metrics:
+                total += (await metric.score(MetricContext(example=row, completion=answer))).value
+        return total / len(metrics) / len(rows)
+
+    return asyncio.run(score())
+
+
+@pytest.mark.parametrize(
+    ("name", "perfect", "seed_below", "mended_from"),
+    [("romeo-bob", True, 0.35, 0.97), ("reviews", True, 0.4, 0.95), ("reviews", False, 0.4, 0.85)],
+)
+def test_the_stand_in_fails_on_the_seed_and_not_on_the_rules(name, perfect, seed_below, mended_from):
+    seed = load_prompt(config_of(name).prompt)
+    rows = eval_set(name).split(Split.TEST)
+    mended = build(name, [("system", HOUSE_RULES[name]), *((m.role, m.text) for m in seed.messages)])
+    assert mean_score(name, seed, rows, perfect) < seed_below
+    assert mean_score(name, mended, rows, perfect) >= mended_from
