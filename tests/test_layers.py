@@ -43,9 +43,9 @@ IN_ORDER = {3, 4, 5}
 FAMILIES = {"models", "metrics", "targets", "executors", "mutate", "export"}
 """Folders of plug-ins: a file of theirs imports its base and layers 0 and 1, and never a sibling."""
 
-SHARED = {"models.gate", "mutate.propose", "mutate.validate"}
-"""Files that serve their whole family, as its base does: what puts the layers around a provider, what runs the
-proposers, what checks every edit."""
+SHARED = {"models.faults", "models.gate", "mutate.propose", "mutate.validate"}
+"""Files that serve their whole family, as its base does: what a refusal over HTTP means, what puts the layers
+around a provider, what runs the proposers, what checks every edit."""
 
 BESIDE_BASE = {"models.faults"}
 """Files that belong to their family's base and lie beside it; they are held to the same imports as a plug-in."""

@@ -1,0 +1,187 @@
+"""Every other provider, through litellm. Imported only where a model needs it: the import alone takes seconds."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from optimizer.errors import ErrorKind, ModelError
+from optimizer.models.base import Request, check_usable
+from optimizer.models.faults import kind_of, one_line, retry_after
+from optimizer.results import Completion, Usage
+
+_ENVIRONMENT = {
+    # Prices come from the table that is installed, not from one that is fetched while importing.
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+    # Otherwise a `.env` of the working folder is loaded, which could send the key elsewhere.
+    "LITELLM_MODE": "PRODUCTION",
+}
+_CALLBACKS = (
+    "callbacks",
+    "input_callback",
+    "success_callback",
+    "failure_callback",
+    "_async_input_callback",
+    "_async_success_callback",
+    "_async_failure_callback",
+)
+_LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
+_SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+_LEAST_SECRET = 8
+"""Characters from which the value of such a variable is taken for a secret."""
+_NOT_A_REPLY = "Empty or invalid response"
+"""How litellm begins to say that a 200 was no chat completion."""
+
+
+class LiteLLMModel:
+    """Sends single attempts through litellm. Made by `open_litellm`."""
+
+    def __init__(self, module: Any, base_url: str | None, secrets: Sequence[str]) -> None:
+        self._litellm = module
+        self._base_url = base_url
+        self._secrets = secrets
+
+    async def complete(self, request: Request) -> Completion:
+        """Send one request and read its answer. Raises ModelError; never repeats anything."""
+        started = time.perf_counter()
+        fault: ModelError | None = None
+        try:
+            reply = await self._litellm.acompletion(
+                **request.params,
+                model=request.model,
+                messages=[{"role": message.role, "content": message.content} for message in request.messages],
+                base_url=self._base_url,
+                num_retries=0,
+                max_retries=0,
+            )
+        except Exception as error:  # its own classes, the openai package's, httpx's and bare ones
+            fault = fault_of(error, self._secrets)
+        # Raised out here: the exceptions carry the request's headers, and so the key.
+        if fault is not None:
+            raise fault
+        return check_usable(_read(reply, time.perf_counter() - started))
+
+
+@asynccontextmanager
+async def open_litellm(*, base_url: str | None = None) -> AsyncIterator[LiteLLMModel]:
+    """Import litellm, quiet and without its own retries; close its connections at the end.
+
+    Args:
+        base_url: endpoint; None is the provider's own. Keys come from the variables that litellm reads.
+    """
+    os.environ.update(_ENVIRONMENT)
+    import litellm
+
+    litellm.suppress_debug_info = True
+    for name in _CALLBACKS:
+        setattr(litellm, name, [])
+    for name in _LOGGERS:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    try:
+        yield LiteLLMModel(litellm, base_url, _secrets())
+    finally:
+        from litellm.llms.custom_httpx.async_client_cleanup import close_litellm_async_clients
+
+        await close_litellm_async_clients()
+        # Clients belong to their event loop; the next one makes its own.
+        litellm.in_memory_llm_clients_cache.flush_cache()
+
+
+def fault_of(error: BaseException, secrets: Sequence[str] = ()) -> ModelError:
+    """What an exception out of litellm means.
+
+    litellm makes up a status where there was none, and blurs some that there were, so what it wraps is asked first.
+    """
+    chain = list(_chain(error))
+    message = one_line(_told(error), secrets)
+    for inner in reversed(chain):
+        response = _response(inner)
+        if response is not None:
+            kind = kind_of(response.status_code, _code(response))
+            return ModelError(kind, message, status=response.status_code, retry_after=retry_after(response.headers))
+    kind, status = _without_response(error, chain)
+    return ModelError(kind, message, status=status)
+
+
+def _without_response(error: BaseException, chain: Sequence[BaseException]) -> tuple[ErrorKind, int | None]:
+    import httpx
+    import openai
+
+    if any(isinstance(inner, json.JSONDecodeError) for inner in chain) or _NOT_A_REPLY in str(error):
+        return ErrorKind.MALFORMED, 200
+    if any(isinstance(inner, TimeoutError | httpx.TimeoutException | openai.APITimeoutError) for inner in chain):
+        return ErrorKind.TIMEOUT, None
+    if any(isinstance(inner, OSError | httpx.TransportError | openai.APIConnectionError) for inner in chain):
+        return ErrorKind.CONNECTION, None
+    if type(error).__name__ == "ContentPolicyViolationError":
+        return ErrorKind.CONTENT_FILTER, None
+    status = getattr(error, "status_code", None)
+    # A bare exception is litellm refusing the request itself: a parameter, a missing package.
+    return (kind_of(status), status) if isinstance(status, int) else (ErrorKind.BAD_REQUEST, None)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """The exception, and what it was raised from."""
+    seen: set[int] = set()
+    inner: BaseException | None = error
+    while inner is not None and id(inner) not in seen:
+        seen.add(id(inner))
+        yield inner
+        inner = inner.__cause__ or inner.__context__
+
+
+def _response(error: BaseException) -> Any:
+    """The HTTP response that an exception of httpx or of the openai package holds; None for litellm's made-up ones."""
+    import httpx
+    import openai
+
+    if type(error).__module__.startswith("litellm"):
+        return None
+    return error.response if isinstance(error, httpx.HTTPStatusError | openai.APIStatusError) else None
+
+
+def _code(response: Any) -> object:
+    try:
+        body = response.json()
+    except (ValueError, RuntimeError, RecursionError):
+        return None
+    error = body.get("error", body) if isinstance(body, Mapping) else None
+    return (error.get("code") or error.get("type")) if isinstance(error, Mapping) else None
+
+
+def _told(error: BaseException) -> str:
+    """The provider's words, without the class names that litellm puts before them."""
+    text = str(error) or type(error).__name__
+    _, mark, rest = text.partition("Exception - ")
+    return rest if mark and text.startswith("litellm.") else text
+
+
+def _read(reply: Any, latency: float) -> Completion:
+    """A completion from litellm's, its text empty where there is none."""
+    choices = getattr(reply, "choices", None)
+    if not isinstance(choices, list):
+        raise ModelError(ErrorKind.MALFORMED, "litellm gave no chat completion", status=200)
+    counted = getattr(reply, "usage", None)
+    usage = Usage(
+        input_tokens=int(getattr(counted, "prompt_tokens", 0) or 0),
+        output_tokens=int(getattr(counted, "completion_tokens", 0) or 0),
+    )
+    if not choices:
+        return Completion(text="", usage=usage, latency=latency, finish_reason="none")
+    text = getattr(getattr(choices[0], "message", None), "content", None)
+    finish = getattr(choices[0], "finish_reason", None) or "stop"
+    return Completion(text=text if isinstance(text, str) else "", usage=usage, latency=latency, finish_reason=finish)
+
+
+def _secrets() -> tuple[str, ...]:
+    """Values of variables whose name says that they are secret: kept out of messages."""
+    return tuple(
+        value
+        for name, value in os.environ.items()
+        if len(value) >= _LEAST_SECRET and any(word in name.upper() for word in _SECRET_NAMES)
+    )
