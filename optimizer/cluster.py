@@ -25,6 +25,8 @@ SAME_ROWS = 0.6
 """Jaccard overlap of members from which two signatures are one cause."""
 MOST_VALUES = 40
 MOST_TERMS = 12
+TIED = 2.33
+"""z-score from which a word counts as tied to a cluster: one-sided 1%."""
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?')
 
 
@@ -107,7 +109,7 @@ def tied_terms(members: Sequence[Example], others: Sequence[Example], most: int 
     """Words of the inputs that stand in members more often than elsewhere, strongest first.
 
     Weighted log-odds with a smoothing of one half (Monroe et al. 2008, simplified); only words of two members or
-    more, and only where the z-score is at least 1.64.
+    more, and only where the z-score is at least 2.33: a word among hundreds stands out by chance soon enough.
     """
     inside, outside = document_counts(members), document_counts(others)
     scored = []
@@ -117,7 +119,7 @@ def tied_terms(members: Sequence[Example], others: Sequence[Example], most: int 
         a, b = count + 0.5, len(members) - count + 0.5
         c, d = outside[word] + 0.5, len(others) - outside[word] + 0.5
         z = (math.log(a / b) - math.log(c / d)) / math.sqrt(1 / a + 1 / b + 1 / c + 1 / d)
-        if z >= 1.64:
+        if z >= TIED:
             scored.append((-z, word))
     return tuple(word for _, word in sorted(scored)[:most])
 

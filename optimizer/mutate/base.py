@@ -36,7 +36,7 @@ class Proposal:
     attempts: tuple[Attempt, ...] = ()
     """What was tried on this cluster, oldest first."""
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    """Place -> expected labels there over all train rows, most frequent first."""
+    """Place -> expected labels there over all train rows, in alphabetical order: the same set is the same line."""
 
 
 class Mutator(Protocol):

@@ -170,14 +170,12 @@ def near_misses(found: Cluster, passing: Sequence[Failure]) -> tuple[Failure, ..
 
 
 def expected_labels(evaluation: Evaluation) -> dict[str, tuple[str, ...]]:
-    """Place -> expected labels there over all rows, most frequent first; places whose values repeat as labels do."""
+    """Place -> expected labels there over all rows, in alphabetical order; places whose values repeat as labels do."""
     wanted: dict[str, Counter[str]] = defaultdict(Counter)
     for result in evaluation.results.values():
         for score in result.scores:
             if score.wanted is not None:
                 wanted[score.place][score.wanted] += 1
     return {
-        place: tuple(sorted(counts, key=lambda value: (-counts[value], value)))
-        for place, counts in wanted.items()
-        if len(counts) <= max(2, counts.total() // 2)
+        place: tuple(sorted(counts)) for place, counts in wanted.items() if len(counts) <= max(2, counts.total() // 2)
     }

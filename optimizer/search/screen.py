@@ -19,11 +19,11 @@ from optimizer.prompt import Prompt
 from optimizer.results import Evaluation
 from optimizer.stats import EPSILON, differences_of
 
-FIRST_ROWS = 3
+FIRST_ROWS = 4
 """Failing rows that every edit is tried on."""
-MORE_ROWS = 3
+MORE_ROWS = 4
 """Further failing rows for edits that mended one of the first."""
-GUARDS = 3
+GUARDS = 4
 """Passing rows that an edit must not break."""
 
 
