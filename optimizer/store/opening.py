@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import sqlite3
-import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,6 +10,7 @@ from pathlib import Path
 
 from optimizer.dataset import EvalSet
 from optimizer.errors import StoreError, UserError
+from optimizer.readers import atomic
 from optimizer.store import lock, migrations, schema
 from optimizer.store.commits import execute
 from optimizer.store.faults import fault
@@ -101,7 +100,7 @@ def _open(asked: Asked, held: lock.Lock) -> RunWriter:
             repaired=repaired,
         )
         _begin(db, [session.row(), *(() if goes_on else _about(asked, scrubber))])
-        _replace(asked.folder.config, session.config_text)
+        atomic.replace(asked.folder.config, session.config_text.encode("utf-8", "backslashreplace").decode())
         return RunWriter(session, held, db)
     except BaseException:
         db.close()
@@ -164,18 +163,3 @@ def _begin(db: sqlite3.Connection, statements: list[Statement]) -> None:
     for sql, cells in statements:
         execute(db, sql, cells)
     db.execute("COMMIT")
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a whole file or none of it."""
-    descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=path.name)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(name, 0o644)
-        os.replace(name, path)
-    except BaseException:
-        os.unlink(name)
-        raise

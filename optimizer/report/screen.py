@@ -1,0 +1,223 @@
+"""The one-minute screen: why it failed, what changed, what each line bought, what it cost, whether the gain is real."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from optimizer.outcome import Verdict
+from optimizer.report.sheet import Sheet
+from optimizer.report.summary import summary
+from optimizer.report.wording import (
+    change,
+    count,
+    counted,
+    interval,
+    listed,
+    money,
+    percent,
+    points,
+    probability,
+    spell,
+)
+from optimizer.store.reader import RunReader
+from optimizer.terminal import NARROWEST, WIDEST, clip
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+MOST_CLUSTERS = 8
+MOST_LINES = 12
+MOST_IDS = 5
+ONE_ROW = 110
+"""Columns from which a line and its price stand in one row."""
+STAND_IN = "stand-in"
+"""Stands beside every figure that a real model did not give."""
+
+_VERDICTS = {
+    Verdict.GAIN_SHOWN.value: "bold green",
+    Verdict.WORSE.value: "bold red",
+    Verdict.BLOCKED.value: "bold red",
+}
+_SIGNS = {"added": "+", "replaced": "~", "removed": "-"}
+Facts = Mapping[str, Any]
+
+
+def one_minute(reader: RunReader, width: int = 80, color: bool = False) -> Text:
+    """The screen of one run, for any state that it is in.
+
+    Args:
+        reader: the run.
+        width: columns, 60 to 200; narrower and wider ones are taken as these.
+        color: whether the text carries styles.
+    """
+    return screen(summary(reader), width, color)
+
+
+def screen(facts: Facts, width: int = 80, color: bool = False) -> Text:
+    """The same from facts that `summary` gave."""
+    sheet = Sheet(width=min(max(width, NARROWEST), WIDEST), color=color)
+    _head(sheet, facts)
+    sheet.blank()
+    _figures(sheet, facts)
+    _spent(sheet, facts)
+    _clusters(sheet, facts)
+    _lines(sheet, facts)
+    _next(sheet, facts)
+    return sheet.text
+
+
+def _marked(facts: Facts, text: str) -> str:
+    return f"{text} ({STAND_IN})" if facts["stand_in"] else text
+
+
+def _head(sheet: Sheet, facts: Facts) -> None:
+    seed, prompt = facts["seed"], facts["prompt"]
+    versions = change(_ref(seed), _ref(prompt)) if seed["fingerprint"] != prompt["fingerprint"] else _ref(seed)
+    model = f"{facts['model']} ({STAND_IN}, no real model)" if facts["stand_in"] else facts["model"]
+    began = time.strftime("%Y-%m-%d %H:%M", time.gmtime(facts["started"]))
+    took = f", {spell(facts['seconds'])}" if facts["seconds"] else ""
+    sheet.wrapped("", f"{facts['run']}  {versions}", "bold")
+    sheet.wrapped("", f"{model}  {began} UTC{took}", "dim")
+    sheet.blank()
+    if facts["verdict"] is not None:
+        style = _VERDICTS.get(facts["verdict"], "bold yellow")
+        sheet.wrapped(f"{facts['verdict']}  ", _marked(facts, facts["reason"]), prefix_style=style)
+        return
+    told = facts["failure"] or {"running": "no verdict yet", "interrupted": "no verdict; it can be resumed"}.get(
+        facts["status"], "no verdict"
+    )
+    style = "bold red" if facts["status"] == "failed" else "bold yellow"
+    sheet.wrapped(f"{facts['status'].upper()}  ", told, prefix_style=style)
+
+
+def _ref(prompt: Facts) -> str:
+    return prompt["name"] if prompt["version"] is None else f"{prompt['name']}@v{prompt['version']}"
+
+
+def _figures(sheet: Sheet, facts: Facts) -> None:
+    test, val = facts["test"], facts["val"]
+    if test is not None:
+        look = f"look {test['look']} at these rows" if test["look"] else "rows that the search never saw"
+        sheet.fact("test", _marked(facts, f"{_compared(test)}, {look}"))
+    elif facts["calls"]["by_phase"]["test"]:
+        sheet.fact("test", "not finished")
+    else:
+        sheet.fact("test", "still sealed: no test call was made")
+    if val is not None and val["ci"] is None:
+        sheet.fact("val", _marked(facts, f"{percent(val['baseline'])}, {counted(val['n'], 'row')}: the seed so far"))
+    elif val is not None:
+        sheet.fact("val", _marked(facts, f"{_compared(val)}, optimistic: these rows chose"))
+    on = "test" if test is not None else "val, optimistic"
+    errors = facts["errors"]
+    told = f"fixed {len(facts['fixed'])}, broken {len(facts['broken'])} (on {on}), errors {len(errors)}"
+    sheet.fact("rows", _marked(facts, told))
+    for name, rows in (("broken", facts["broken"]), ("errors", [_error(error) for error in errors])):
+        if rows:
+            more = f", ... and {len(rows) - MOST_IDS} more" if len(rows) > MOST_IDS else ""
+            sheet.fact("", f"{name}: {', '.join(rows[:MOST_IDS])}{more}", "red" if name == "broken" else "")
+    _size(sheet, facts)
+
+
+def _error(error: Facts) -> str:
+    return f"{error['example']} ({error['candidate']}, {error['kind']})"
+
+
+def _compared(found: Facts) -> str:
+    p = probability(found["p"])
+    scores = f"{percent(found['baseline'])} -> {percent(found['winner'])}"
+    gain = f"{points(found['gain'])} points {interval(found['ci'])}"
+    return ", ".join(part for part in (f"{scores}  {gain}", p, counted(found["n"], "row"), _differ(found)) if part)
+
+
+def _differ(found: Facts) -> str:
+    return f"{found['discordant']} differ" if found["discordant"] != 1 else "1 differs"
+
+
+def _size(sheet: Sheet, facts: Facts) -> None:
+    seed, prompt = facts["seed"], facts["prompt"]
+    before, after = facts["per_call"]["baseline"], facts["per_call"]["winner"]
+    parts = []
+    if seed["lines"] is not None and prompt["lines"] is not None:
+        parts.append(f"{change(count(seed['lines']), count(prompt['lines']))} lines")
+    if before["input_tokens"] is not None and after["input_tokens"] is not None:
+        parts.append(f"{change(count(before['input_tokens']), count(after['input_tokens']))} prompt tokens a call")
+    if parts:
+        sheet.fact("prompt", _marked(facts, ", ".join(parts)))
+    if before["calls"] and after["calls"]:
+        costs = [None if side["usd"] is None else side["usd"] * 1000 for side in (before, after)]
+        told = change(money(costs[0]), money(costs[1]))
+        sheet.fact("price", _marked(facts, told if costs == [None, None] else f"{told} for 1,000 calls"))
+
+
+def _spent(sheet: Sheet, facts: Facts) -> None:
+    calls, saved, lost = facts["calls"], facts["saved"], facts["lost"]
+    roles = {name: calls[name] for name in ("task", "mutator", "judge")}
+    told = f"{calls['total']:,} sent: {listed(calls['by_phase'])}; {listed(roles)}"
+    parts = [told, f"{saved['calls']:,} saved"]
+    if calls["failed"]:
+        parts.append(f"{calls['failed']:,} failed")
+    if lost["calls"]:
+        parts.append(f"{lost['calls']:,} without an end, billed as far as is known")
+    sheet.fact("calls", _marked(facts, "; ".join(parts)))
+    tokens = f"{facts['tokens']:,} tokens paid, {saved['tokens']:,} saved"
+    sheet.fact("cost", _marked(facts, f"{_paid('paid', facts['usd'])}, {_paid('saved', saved['usd'])}; {tokens}"))
+
+
+def _paid(what: str, usd: float | None) -> str:
+    return f"price of what was {what} unknown" if usd is None else f"{money(usd)} {what}"
+
+
+def _clusters(sheet: Sheet, facts: Facts) -> None:
+    clusters = facts["clusters"]
+    if not clusters:
+        return
+    sheet.heading(_marked(facts, "why it failed: train rows that fail, before -> after"))
+    for found in clusters[:MOST_CLUSTERS]:
+        after = f"{found['after']:>4}" if found["after"] is not None else "   ?"
+        room = sheet.width - 16 - (len(STAND_IN) + 3 if facts["stand_in"] else 0)
+        mark = f" ({STAND_IN})" if facts["stand_in"] else ""
+        sheet.line((f" {found['before']:>4} -> {after}  ", "bold"), (clip(found["label"], room) + mark, ""))
+        if found["after"] is None:
+            sheet.wrapped(" " * 15, f"{counted(found['unknown'], 'row')} without a score under the winner", "dim")
+    if len(clusters) > MOST_CLUSTERS:
+        sheet.line((f" ... and {len(clusters) - MOST_CLUSTERS} more", "dim"))
+
+
+def _lines(sheet: Sheet, facts: Facts) -> None:
+    lines = facts["lines"]
+    if not lines:
+        return
+    sheet.heading(_marked(facts, "what each line bought: val score with it - without it, optimistic"))
+    for found in lines[:MOST_LINES]:
+        _priced(sheet, facts, found)
+    if len(lines) > MOST_LINES:
+        sheet.line((f" ... and {len(lines) - MOST_LINES} more", "dim"))
+
+
+def _priced(sheet: Sheet, facts: Facts, found: Facts) -> None:
+    start = f" {_SIGNS.get(found['change'], '?')} {found['id']:<5} "
+    price = _price(found)
+    cause = f"for: {found['cluster']}" if found["cluster"] else "a line of your own"
+    style = {"earns": "green", "hurts": "red"}.get(found["label"], "")
+    if sheet.width >= ONE_ROW:
+        room = (sheet.width - 62) // 2 if facts["stand_in"] else (sheet.width - 50) // 2
+        text = f"{clip(found['text'], room):<{room}}  "
+        rest = _marked(facts, clip(cause, room))
+        sheet.line((start, "bold"), (text, ""), (f"{price:<38} ", style), (rest, "dim"))
+        return
+    sheet.line((start, "bold"), (clip(found["text"], sheet.width - len(start)), ""))
+    sheet.wrapped(" " * len(start), f"{_marked(facts, price)}, {cause}", style)
+
+
+def _price(found: Facts) -> str:
+    if found["worth"] is None:
+        return "worth unknown: the reserve did not reach"
+    return f"{points(found['worth'])} {interval(found['ci'])} {found['label']}"
+
+
+def _next(sheet: Sheet, facts: Facts) -> None:
+    sheet.heading("next")
+    for command in facts["next"]:
+        sheet.line((f"  {command}", ""))  # Never cut: it is there to be copied.

@@ -1,0 +1,92 @@
+"""A page of text for a terminal: labelled facts that wrap under themselves, at any width."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from optimizer.terminal import clean
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+LABEL = 8
+"""Columns of a label."""
+
+
+@dataclass(slots=True)
+class Sheet:
+    """Collects lines; `text` gives the page. Every text passes the terminal's exit function here."""
+
+    width: int
+    """Columns."""
+    color: bool
+    """Whether styles are kept."""
+    lines: list[list[tuple[str, str]]] = field(default_factory=list)
+    """Lines of (text, style)."""
+
+    def line(self, *parts: tuple[str, str]) -> None:
+        """One line as it is: the caller has seen to its width, or it must not be cut."""
+        self.lines.append([(clean(text), style) for text, style in parts])
+
+    def blank(self) -> None:
+        """An empty line, but never two."""
+        if self.lines and self.lines[-1]:
+            self.lines.append([])
+
+    def heading(self, text: str) -> None:
+        """A heading, with an empty line above it."""
+        self.blank()
+        self.wrapped("", text, "bold")
+
+    def fact(self, label: str, text: str, style: str = "") -> None:
+        """A label, and a text that wraps beside it."""
+        self.wrapped(f" {label:<{LABEL - 2}} ", text, style)
+
+    def wrapped(self, prefix: str, text: str, style: str = "", *, prefix_style: str = "dim") -> None:
+        """A text that wraps under itself, behind a prefix that stands on its first line."""
+        from rich.cells import cell_len
+
+        prefix = clean(prefix)
+        indent = cell_len(prefix)
+        parts = fold(clean(text), max(self.width - indent, 10))
+        for number, part in enumerate(parts):
+            self.lines.append([(prefix if number == 0 else " " * indent, prefix_style), (part, style)])
+
+    @property
+    def text(self) -> Text:
+        """The page, without a line end at its end."""
+        from rich.text import Text
+
+        page = Text()
+        for number, parts in enumerate(self.lines):
+            if number:
+                page.append("\n")
+            for part, style in _trimmed(parts):
+                page.append(part, style if self.color and style else None)
+        return page
+
+
+def _trimmed(parts: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Without spaces at the end of the line."""
+    kept = list(parts)
+    while kept:
+        text, style = kept.pop()
+        if text.rstrip():
+            return [*kept, (text.rstrip(), style)]
+    return []
+
+
+def fold(text: str, cells: int) -> list[str]:
+    """Cut a text into lines of at most that many terminal cells, between words where it can be done."""
+    from rich.cells import cell_len, chop_cells
+
+    lines = [""]
+    for word in text.split(" "):
+        for piece in [word] if cell_len(word) <= cells else chop_cells(word, cells):
+            joined = f"{lines[-1]} {piece}" if lines[-1] else piece
+            if cell_len(joined) <= cells:
+                lines[-1] = joined
+            else:
+                lines.append(piece)
+    return lines
