@@ -29,10 +29,10 @@ def reply(
     """
     asked = next((content for role, content in messages if role == "user" and FENCE.search(content)), None)
     if asked is not None:
-        from optimizer.models.offline.mutator import propose  # noqa: PLC0415 (task requests never need it)
+        from optimizer.models.offline.mutator import propose
 
         return propose(asked, seed=seed)
-    from optimizer.models.offline.task import answer  # noqa: PLC0415 (grammar and lexicon are built on first use)
+    from optimizer.models.offline.task import answer
 
     return answer(take_apart(messages), seed=seed, perfect=perfect, response_format=response_format)
 

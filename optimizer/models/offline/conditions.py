@@ -12,52 +12,98 @@ from optimizer.models.offline.terms import IDENTIFIER, QUOTED, bare, field_in, f
 from optimizer.models.offline.world import WORD, alternatives, load, plain, stem
 
 LEAD = re.compile(
-    r"^(?:and |but |also |however,? |note: |rule: |exception: )?(?:if and only if|if|whenever|when|in case(?: that)?|in cases where|for|wherever|where|should|once|given(?: that)?|with|"
+    r"^(?:and |but |also |however,? |note: |rule: |exception: )?(?:if and only if|if|whenever|when|in case(?: that)?|"
+    r"in cases where|for|wherever|where|should|once|given(?: that)?|with|"
     r"provided(?: that)?|any ?time|every time|each time|as soon as|on|supposing|assuming|as long as)\s+",
     re.IGNORECASE,
 )
 JOINT = re.compile(r",\s*(?:then\s+)?|\s+then\s+|:\s+|\s*(?:->|=>|→)\s*|\s+-\s+")
 SUFFIX = re.compile(
-    r",?\s+(?:if and only if|only if|only when|only for|if|whenever|when|for|in case|where|provided(?: that)?|as long as|on|in cases where|once|given)\s+",
+    r",?\s+(?:if and only if|only if|only when|only for|if|whenever|when|for|in case|where|provided(?: that)?|as long "
+    r"as|on|in cases where|once|given)\s+",
     re.IGNORECASE,
 )
-VALUE = rf"(?P<v>{QUOTED}|(?!(?:both|the|a|an|it|this|that|any|of|one|written|called|named|used|allowed|never|not|either|exactly)\b)[\w/+&'-]+(?: (?!not\b|never\b|instead\b|rather\b|for\b|in\b|as\b|when\b|if\b|and\b|but\b)[\w/+&'-]+){{0,2}})"
-STATE = r"(?:must be|should be|shall be|will be|has to be|needs to be|is to be|is|are|becomes|gets|takes|equals|reads|be|=|:|→|->|ought to be|counts as|goes to|turns)"
+VALUE = (
+    rf"(?P<v>{QUOTED}|(?!(?:both|the|a|an|it|this|that|any|of|one|written|called|named|used|allowed|never|not|"
+    r"either|exactly)\b)[\w/+&'-]+(?: (?!not\b|never\b|instead\b|rather\b|for\b|in\b|as\b|when\b|if\b|and\b|"
+    rf"but\b)[\w/+&'-]+){{0,2}})"
+)
+STATE = (
+    r"(?:must be|should be|shall be|will be|has to be|needs to be|is to be|is|are|becomes|gets|takes|equals|reads|"
+    r"be|=|:|→|->|ought to be|counts as|goes to|turns)"
+)
 SAY = (
-    r"(?:please |always |just |simply |then |you |should |must |only )*(?:use|write|choose|pick|answer(?: with)?|say|return|output|select|assign|give|put|"
-    r"set|report|reply(?: with)?|respond(?: with)?|go with|record|state|enter|name|note|make|print|reserve|keep|save|take|emit|opt for|employ|"
-    r"(?:label|mark|classify|tag|rate|treat|call|consider|count|grade|score|judge|file|log|code|deem|flag) (?:it|them|the (?:review|input|text|sentiment|tone|polarity|feedback|business|customer)|this|that|such (?:a )?(?:reviews?|inputs?|texts?)|these)(?: as| under)?|"
-    r"(?:it|this|that|the (?:right |correct )?(?:answer|label|value|verdict|result)) (?:is|counts as|must be|should be|becomes|will be|means)|"
+    r"(?:please |always |just |simply |then |you |should |must |only )*(?:use|write|choose|pick|answer(?: with)?|say|"
+    r"return|output|select|assign|give|put|"
+    r"set|report|reply(?: with)?|respond(?: with)?|go with|record|state|enter|name|note|make|print|reserve|keep|save|"
+    r"take|emit|opt for|employ|"
+    r"(?:label|mark|classify|tag|rate|treat|call|consider|count|grade|score|judge|file|log|code|deem|flag) (?:it|them|"
+    r"the (?:review|input|text|sentiment|tone|polarity|feedback|business|customer)|this|that|such (?:a )?(?:reviews?|"
+    r"inputs?|texts?)|these)(?: as| under)?|"
+    r"(?:it|this|that|the (?:right |correct )?(?:answer|label|value|verdict|result)) (?:is|counts as|must be|should "
+    r"be|becomes|will be|means)|"
     r"(?:label|mark|classify as|tag|call|mark as|label as|code))"
 )
 CONSEQUENCES = tuple(
     re.compile(form, re.IGNORECASE)
     for form in (
-        rf"^(?:the |its |your )?(?P<f>{QUOTED}|[\w.$]+(?: type| kind| field| value| key| label)?)(?: field| value| key| label| of the (?:review|text|input|business))* {STATE}(?: (?:set to|labelled|labeled|marked(?: as)?|always|just|simply|now))* {VALUE}(?P<rest>.*)$",
+        rf"^(?:the |its |your )?(?P<f>{QUOTED}|[\w.$]+(?: type| kind| field| value| key| label)?)(?: field| value| "
+        rf"key| label| of the (?:review|text|input|business))* {STATE}(?: (?:set to|labelled|labeled|marked(?: as)?|"
+        rf"always|just|simply|now))* {VALUE}(?P<rest>.*)$",
         rf"^(?P<f>{QUOTED}|[\w.$]+)\s*[=:]\s*{VALUE}(?P<rest>.*)$",
-        rf"^(?:please )?(?:set|make|mark|put|let|give|assign|label|fill) (?:the )?(?P<f>{QUOTED}|[\w.$]+(?: type| kind| field| value)?)(?: field| value| key| label)* (?:to|as|be|with|=) (?:the (?:value|label|word) )?{VALUE}(?P<rest>.*)$",
-        rf"^{SAY} (?:the )?(?:(?:value|label|word|term|answer|code|sentiment|tone|polarity|name) )?(?:of )?{VALUE}(?P<rest>.*)$",
+        rf"^(?:please )?(?:set|make|mark|put|let|give|assign|label|fill) (?:the )?(?P<f>{QUOTED}|[\w.$]+(?: type| "
+        r"kind| field| value)?)(?: field| value| key| label)* (?:to|as|be|with|=) (?:the (?:value|label|word) "
+        rf")?{VALUE}(?P<rest>.*)$",
+        rf"^{SAY} (?:the )?(?:(?:value|label|word|term|answer|code|sentiment|tone|polarity|name) )?(?:of "
+        rf")?{VALUE}(?P<rest>.*)$",
     )
 )
 MEANS = re.compile(
-    r"\s+(?:means?|gives?|implies|imply|calls? for|makes?|is|are|counts? as|gets?|yields?|must be|should be|is to be|deserves?|earns?|takes?|"
-    r"becomes?|amounts? to|signals?|leads? to|denotes?|indicates?|stands? for|is reserved for|is for|applies to|covers|describes|goes to|"
-    r"goes with|belongs to|comes under|falls under|qualif(?:y|ies) as|translates? to|is used for|is used when|is the label for|fits|suits|marks)"
-    r"(?: (?:labelled|labeled|marked|classified|tagged|rated|called|given|treated|counted|filed|written|always|the label|the value|the sentiment|as|under|when|if))*\s+",
+    r"\s+(?:means?|gives?|implies|imply|calls? for|makes?|is|are|counts? as|gets?|yields?|must be|should be|is to be|"
+    r"deserves?|earns?|takes?|"
+    r"becomes?|amounts? to|signals?|leads? to|denotes?|indicates?|stands? for|is reserved for|is for|applies to|"
+    r"covers|describes|goes to|"
+    r"goes with|belongs to|comes under|falls under|qualif(?:y|ies) as|translates? to|is used for|is used when|is the "
+    r"label for|fits|suits|marks)"
+    r"(?: (?:labelled|labeled|marked|classified|tagged|rated|called|given|treated|counted|filed|written|always|the "
+    r"label|the value|the sentiment|as|under|when|if))*\s+",
     re.IGNORECASE,
 )
 COLON = re.compile(rf"^(?P<v>{QUOTED}|[\w/+&-]+(?: [\w/+&-]+)?)\s*(?:[:=]| - |->|=>|→|\()\s*(?P<c>.+?)\)?$")
 ABOUT_WORDS = re.compile(
-    r"\b(?:mention\w*|contain\w*|includ\w*|says?|said|has|have|us(?:e|es|ing)|talk\w* about|speak\w* of|refer\w* to|with|holds?|there is|"
+    r"\b(?:mention\w*|contain\w*|includ\w*|says?|said|has|have|us(?:e|es|ing)|talk\w* about|speak\w* of|refer\w* to|"
+    r"with|holds?|there is|"
     r"finds?|appears?|occurs?|stands?|sees?|words?|phrases?|terms?|name[sd]?|reads?|shows? up|comes? up|writes?)\b",
     re.IGNORECASE,
 )
-NEGATION = re.compile(r"\b(?:no|not|never|without|doesn't|don't|does not|do not|nothing|lacks?|free of|isn't|absent|absence of|n't)\b", re.IGNORECASE)
-STRONG_MEANS = re.compile(r"\b(?:means?|stands? for|denotes?|indicates?|(?:is|are) (?:reserved |used )?for|covers|signals?|marks|describes)\b", re.IGNORECASE)
+NEGATION = re.compile(
+    r"\b(?:no|not|never|without|doesn't|don't|does not|do not|nothing|lacks?|free of|isn't|absent|absence of|n't)\b",
+    re.IGNORECASE,
+)
+STRONG_MEANS = re.compile(
+    r"\b(?:means?|stands? for|denotes?|indicates?|(?:is|are) (?:reserved |used )?for|covers|signals?|marks|"
+    r"describes)\b",
+    re.IGNORECASE,
+)
 LOOSE = re.compile(r"^\W*(?:for|with|on|given|once|should|in cases?)\b", re.IGNORECASE)
-OPINION = re.compile(r"\b(?:opinions?|feelings?|judge?ments?|sentiments?|emotions?|evaluations?|views?|verdicts?|stance|attitude|praise or|liking or)\b")
-DENIAL = re.compile(r"^(?:please )?(?:do not|don't|never|avoid|you must not|must not|not) (?:use |using |write |writing |say |saying |answer |choose |choosing |pick |picking |put |give |label (?:it|this)(?: as)? )", re.IGNORECASE)
-SUBJECTS = frozenset("review reviews reviewer reviewers input inputs text customer customers question it they writer author message feedback comment sentiment".split())
+OPINION = re.compile(
+    r"\b(?:opinions?|feelings?|judge?ments?|sentiments?|emotions?|evaluations?|views?|verdicts?|stance|attitude|"
+    r"praise or|liking or)\b"
+)
+DENIAL = re.compile(
+    r"^(?:please )?(?:do not|don't|never|avoid|you must not|must not|not) (?:use |using |write |writing |say |saying |"
+    r"answer |choose |choosing |pick |picking |put |give |label (?:it|this)(?: as)? )",
+    re.IGNORECASE,
+)
+ALWAYS = re.compile(
+    rf"^(?:the )?(?P<f>{QUOTED}|\w+)(?: field| value)? (?:(?:is|must be|should be) always|always (?:is|equals|must "
+    rf"be)|is) {VALUE}(?: (?:in every case|for every \w+|every time|in all cases|whatever .*|no matter .*))?\W*$",
+    re.IGNORECASE,
+)
+SUBJECTS = frozenset(
+    "review reviews reviewer reviewers input inputs text customer customers question it they writer author message "
+    "feedback comment sentiment".split()
+)
 
 
 def conditions(sentence: str) -> Iterator[Rule]:
@@ -65,7 +111,7 @@ def conditions(sentence: str) -> Iterator[Rule]:
     found = _one(sentence)
     pieces = [piece for piece in re.split(r"[,;]\s+(?:and\s+)?(?=[\"'\w])|\s+and\s+(?=\")", sentence) if piece.strip()]
     if 1 < len(pieces) <= 12:
-        parts = [_suffixed(piece) or _labelled(piece) for piece in pieces]
+        parts = [_suffixed(piece) or _meaning(piece) or _labelled(piece) for piece in pieces]
         if sum(part is not None for part in parts) >= 2 and all(parts):
             yield from (part for part in parts if part)
             return
@@ -74,6 +120,12 @@ def conditions(sentence: str) -> Iterator[Rule]:
 
 
 def _one(sentence: str) -> When | None:
+    always = ALWAYS.match(sentence)
+    if always and (
+        re.search(r"\b(?:always|every|all|whatever|no matter)\b", sentence)
+        and (outcome := consequence(f"{always.group('f')} is {always.group('v')}"))
+    ):
+        return When(test=Test(kind="always", values=()), field=outcome[0], value=outcome[1])
     return _prefixed(sentence) or _suffixed(sentence) or _meaning(sentence) or _labelled(sentence)
 
 
@@ -156,13 +208,23 @@ def _labelled(sentence: str) -> When | None:
         return None
     cause = match.group("c")
     test = condition(cause)
-    if test is None or test.kind == "words" or len(cause.split()) < 2 or re.search(r"\bone of\b|\||^[\w ]+,[\w ,]+\bor\b", cause):
+    if (
+        test is None
+        or test.kind == "words"
+        or len(cause.split()) < 2
+        or re.search(r"\bone of\b|\||^[\w ]+,[\w ,]+\bor\b", cause)
+    ):
         return None
     return When(test=test, field=None, value=bare(match.group("v")))
 
 
 def _sole_value(text: str) -> str | None:
-    cleaned = re.sub(r"^(?:the (?:label|value|word|answer|sentiment|code) |and |or |but )+", "", text.strip(" .,:"), flags=re.IGNORECASE)
+    cleaned = re.sub(
+        r"^(?:the (?:label|value|word|answer|sentiment|code) |and |or |but )+",
+        "",
+        text.strip(" .,:"),
+        flags=re.IGNORECASE,
+    )
     cleaned = re.sub(r"\s+(?:sentiment|label|value|reviews?)$", "", cleaned)
     if re.fullmatch(QUOTED, cleaned):
         return bare(cleaned)
@@ -209,14 +271,19 @@ def condition(text: str) -> Test | None:
 
 def _plain_words(text: str) -> Test | None:
     match = re.search(
-        r"\b(?:mentions?|contains?|includes?|talks? about|speaks? of|refers? to|the words?|the phrase|says|brings up|names) (?:the words? |of |an? |any )?(?P<w>[\w' -]+(?:(?:, ?| or )[\w' -]+)*)$",
+        r"\b(?:mentions?|contains?|includes?|talks? about|speaks? of|refers? to|the words?|the phrase|says|brings up|"
+        r"names) (?:the words? |of |an? |any )?(?P<w>[\w' -]+(?:(?:, ?| or )[\w' -]+)*)$",
         text.strip(" .,"),
     )
     if not match:
         return None
     words = [word.strip().lower() for word in re.split(r",|\bor\b", match.group("w")) if word.strip()]
     denied = bool(NEGATION.search(text[: match.start()]))
-    return Test(kind="words", values=tuple(sorted(words)), denied=denied) if all(len(w.split()) <= 3 for w in words) else None
+    return (
+        Test(kind="words", values=tuple(sorted(words)), denied=denied)
+        if all(len(w.split()) <= 3 for w in words)
+        else None
+    )
 
 
 @lru_cache(maxsize=1)
@@ -243,7 +310,11 @@ def sentiment_meant(text: str) -> str | None:
         return "both"
     if not sides and OPINION.search(lowered) and NEGATION.search(lowered):
         return "neither"
-    if neither.search(lowered) and not (sides.get("praise") or sides.get("complaint")) or re.search(r"\bneither\b", lowered):
+    if (
+        neither.search(lowered)
+        and not (sides.get("praise") or sides.get("complaint"))
+        or re.search(r"\bneither\b", lowered)
+    ):
         return "neither"
     if set(sides) == {"praise", "complaint"} and not any(sides.values()):
         return "neither"

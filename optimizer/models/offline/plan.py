@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -82,11 +82,15 @@ def with_format(plan: Plan, response_format: Mapping[str, Any] | None) -> Plan:
         if isinstance(row, Mapping) and isinstance(row.get("enum"), list) and len(row["enum"]) > 1
     ]
     named = {row.field for row in lists}
-    return Plan(
-        swaps=plan.swaps, bans=plan.bans, shape=Shape(kind="json"), keys=tuple(properties) or plan.keys, bare=Bare(),
-        choices=[*(row for row in plan.choices if row.field not in named), *lists], whens=plan.whens, limits=plan.limits,
-        case=plan.case, useless=plan.useless, digest=plan.digest, forced=True,
-    )  # fmt: skip
+    kept = [row for row in plan.choices if row.field not in named]
+    return replace(
+        plan,
+        shape=Shape(kind="json"),
+        keys=tuple(properties) or plan.keys,
+        bare=Bare(),
+        choices=[*kept, *lists],
+        forced=True,
+    )
 
 
 def own_word(text: str) -> bool:

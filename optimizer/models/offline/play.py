@@ -17,24 +17,34 @@ SPOKEN = 5.5
 SPOKEN_UNASKED = 10.0
 """The same where it does not."""
 INITIAL = re.compile(
-    r"\b(?:start|begin|initial|first letter|letter)\w*\b(?:(?!\bor\b)[^?.,;]){0,40}?(?:\b|[\"'])([a-z])(?:\b|[\"'])(?!')"
+    r"\b(?:start|begin|initial|first letter|letter)\w*\b(?:(?!\bor\b)[^?.,;]){0,40}?(?:\b|[\"'])([a-z])(?:\b|"
+    r"[\"'])(?!')"
     r"|\b([a-z])[_.*]{2,}|\b([a-z])\s+(?:is|as) (?:the|his|her) (?:initial|first letter)"
 )
 BLANK = re.compile(r"_{2,}|\[ ?(?:blank|\?|…|name|\.+|missing)? ?\]|\(blank\)|\.\.\.\.+|<blank>|\*{3,}|-{3,}|\bblank\b")
 SPEECH = re.compile(
-    r"\b(?:say|says|said|speaks?|spoke|spoken|speaker|utter\w*|lines?|quot\w+|words|recit\w+|exclaim\w*|cries|declar\w+|"
-    r"speech|verse|complete|finish|fill|fill in|passage|soliloquy|asks|proclaim\w*|whispers?|laments?|remark\w*|talks?)\b|[\"]"
+    r"\b(?:say|says|said|speaks?|spoke|spoken|speaker|utter\w*|lines?|quot\w+|words|recit\w+|exclaim\w*|cries|"
+    r"declar\w+|"
+    r"speech|verse|complete|finish|fill|fill in|passage|soliloquy|asks|proclaim\w*|whispers?|laments?|remark\w*|"
+    r"talks?)\b|[\"]"
 )
-HEARER = re.compile(r"\b(?:to whom|whom is .* (?:address|speak)|(?:speaking|spoken|talking|said|addressed|says this) to)\b")
+HEARER = re.compile(
+    r"\b(?:to whom|whom is .* (?:address|speak)|(?:speaking|spoken|talking|said|addressed|says this) to)\b"
+)
 SUMMARY = re.compile(
-    r"\b(?:summar\w+|recap|sum up|synopsis|outline|in (?:one|a single|1) sentence|what happens (?:in|at|on|during|when)|"
+    r"\b(?:summar\w+|recap|sum up|synopsis|outline|in (?:one|a single|1) sentence|what happens (?:in|at|on|during|"
+    r"when)|"
     r"retell|gist|plot|narrate|describe (?:the )?(?:scene|ending|plot|events?|balcony|\w+ scene|what))\b"
 )
-ABOUT = re.compile(r"^\W*(?:who (?:is|was|are)|describe|introduce|tell (?:me|us) about|what (?:do you know|can you tell)[^?]*about)\s+(?:the |about )?")
+ABOUT = re.compile(
+    r"^\W*(?:who (?:is|was|are)|describe|introduce|tell (?:me|us) about|what (?:do you know|can you "
+    r"tell)[^?]*about)\s+(?:the |about )?"
+)
 YES_NO = re.compile(r"^\W*(?:did|does|do|is|was|has|had|were|are|can|could|true or false)\b")
 WHO = re.compile(
     r"\b(?:who|whom|whose|which (?:\w+ )?(?:character|person|man|woman|lover|servant|friar|lord|lady|young|figure|hero|"
-    r"montague|capulet|kinsman|cousin|role|boy|girl|youth|friend|of)|what (?:is|was)? ?(?:the |his |her |this \w+'s )?(?:first )?name|name (?:the|of|his|her|one|that|a)|"
+    r"montague|capulet|kinsman|cousin|role|boy|girl|youth|friend|of)|what (?:is|was)? ?(?:the |his |her |this \w+'s "
+    r")?(?:first )?name|name (?:the|of|his|her|one|that|a)|"
     r"identify|what character|whose|which name|what young|named)\b"
 )
 WHAT = re.compile(r"\b(?:what|where|when|why|how|explain|list)\b")
@@ -176,7 +186,7 @@ def _introduction(asked: Query, dice: str) -> Said | None:
 def _intro(who: str) -> Said:
     person = load()["play"]["people"][who]
     text = _sentence(" ".join((person["name"], *person["intro"])))
-    return Said(text=text, short=" ".join(person["intro"]), kind="what")
+    return Said(text=text, short=" ".join(person["intro"]).removeprefix("is "), kind="what")
 
 
 def _person(asked: Query, dice: str) -> Said | None:
@@ -188,7 +198,10 @@ def _scene(asked: Query) -> Said | None:
     found = best_bag(load()["play"]["scenes"], asked.bag, 0.5)
     scenes = load()["play"]["scenes"]
     scene = found[1] if found else next(row for row in scenes if row["id"] == "whole")
-    clauses = [_fill(" ".join((name(row["who"]), *(row[key] for key in ("does", "what", "tail") if key in row)))) for row in scene["clauses"]]
+    clauses = [
+        _fill(" ".join((name(row["who"]), *(row[key] for key in ("does", "what", "tail") if key in row))))
+        for row in scene["clauses"]
+    ]
     text = _sentence(", and ".join(clauses))
     return Said(text=text, short=text, kind="scene")
 
@@ -202,7 +215,10 @@ def _event(asked: Query, dice: str) -> Said | None:
     slot = next((SLOTS[word] for word in SLOTS if re.search(rf"\b{word}\b", asked.text)), None)
     fact = best_bag(play["facts"], asked.bag, 1.2)
     actor = subject_of(asked)
-    scored = [(_event_fit(row, asked, actor) + (0.8 if slot and slot in row else 0.0), -index) for index, row in enumerate(play["events"])]
+    scored = [
+        (_event_fit(row, asked, actor) + (0.8 if slot and slot in row else 0.0), -index)
+        for index, row in enumerate(play["events"])
+    ]
     score, index = max(scored)
     if fact and fact[0] * 1.6 >= score and (fact[1].get("about") is None or fact[1]["about"] in asked.people):
         text = _sentence(" ".join(fact[1]["say"]))
@@ -223,7 +239,13 @@ def _event_fit(row: Mapping[str, Any], asked: Query, actor: str | None) -> float
 
 
 def _told(row: Mapping[str, Any], slot: str | None, asked: Query, dice: str) -> Said:
-    parts = [name(row["by"]), row["past"], name(row["to"]) if "to" in row else "", row.get("what", ""), row.get("tail", "")]
+    parts = [
+        name(row["by"]),
+        row["past"],
+        name(row["to"]) if "to" in row else "",
+        row.get("what", ""),
+        row.get("tail", ""),
+    ]
     core = " ".join(part for part in parts if part)
     value = row.get(slot or "")
     short = value or row.get("what") or (name(row["to"]) if "to" in row else core)

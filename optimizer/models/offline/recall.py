@@ -20,7 +20,8 @@ TITLE = re.compile(
 HOUSE_USE = re.compile(
     r"(?:\b(?:house of|a|an|the|young|every|any|one|which|rival|fellow|s)\s+(?:capulet|montague)(?!\s*'s)\b"
     r"|\b(?:capulet|montague)s\b"
-    r"|\b(?:capulet|montague)(?:'s)?\s+(?:party|feast|ball|house|tomb|family|daughter|son|heir|servants?|home|orchard|girl|"
+    r"|\b(?:capulet|montague)(?:'s)?\s+(?:party|feast|ball|house|tomb|family|daughter|son|heir|servants?|home|orchard|"
+    r"girl|"
     r"boy|wall|garden|crypt|vault|mansion|side|clan|name|household|cousin|nephew|men|man|youth|banquet|revel\w*))"
 )
 UNMATCHED = 0.6
@@ -188,7 +189,9 @@ def _fit(fact: Fact, bag: frozenset[str]) -> float:
     return got + 0.7 * sum(weight([term]) for term in fact.extra & bag) - UNMATCHED * missed
 
 
-def best_bag(rows: Sequence[dict[str, Any]], terms: frozenset[str], least: float) -> tuple[float, dict[str, Any]] | None:
+def best_bag(
+    rows: Sequence[dict[str, Any]], terms: frozenset[str], least: float
+) -> tuple[float, dict[str, Any]] | None:
     """The entry whose `bag` shares most with the terms, with its score; None below `least`."""
     scored = [(_overlap(row["bag"], terms), -index) for index, row in enumerate(rows)]
     score, index = max(scored, default=(0.0, 0))

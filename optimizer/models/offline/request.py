@@ -10,14 +10,21 @@ from functools import lru_cache
 from optimizer.models.offline.rules import read_line
 
 LABELLED = re.compile(
-    r"^\W*(?:the |customer |user |user's |customer's )?(?:question|input|review|text|query|message|feedback|comment|passage|row|item|story|"
+    r"^\W*(?:the |customer |user |user's |customer's )?(?:question|input|review|text|query|message|feedback|comment|"
+    r"passage|row|item|story|"
     r"content|document|q|case|sentence|line)(?: \d+| text)?\W{0,2}\s*[:=]\s*(?P<rest>.*)$",
     re.IGNORECASE,
 )
-ENDING = re.compile(r"^\W*(?:your )?(?:answer|response|output|reply|json|a|result|sentiment|label|verdict)\W*$", re.IGNORECASE)
-FENCED = re.compile(r"<(?P<tag>[A-Za-z_][\w-]*)>\s*(?P<a>.*?)\s*</(?P=tag)>|\"\"\"\s*(?P<b>.*?)\s*\"\"\"|```\w*\n(?P<c>.*?)\n```", re.DOTALL)
+ENDING = re.compile(
+    r"^\W*(?:your )?(?:answer|response|output|reply|json|a|result|sentiment|label|verdict)\W*$", re.IGNORECASE
+)
+FENCED = re.compile(
+    r"<(?P<tag>[A-Za-z_][\w-]*)>\s*(?P<a>.*?)\s*</(?P=tag)>|\"\"\"\s*(?P<b>.*?)\s*\"\"\"|```\w*\n(?P<c>.*?)\n```",
+    re.DOTALL,
+)
 INLINE = re.compile(
-    r"^(?P<head>(?:please )?(?:answer|classify|read|summari[sz]e|label|analy[sz]e|judge|consider|reply|respond|tell|say|what|here|this|extract|describe)\b[^:\n\"]{0,120}?):\s*(?P<row>\S.*)$",
+    r"^(?P<head>(?:please )?(?:answer|classify|read|summari[sz]e|label|analy[sz]e|judge|consider|reply|respond|tell|"
+    r"say|what|here|this|extract|describe)\b[^:\n\"]{0,120}?):\s*(?P<row>\S.*)$",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -109,10 +116,17 @@ def _instructs(line: str) -> bool:
 def _loose(content: str, lines: list[str], *, alone: bool) -> tuple[tuple[str, ...], str]:
     paragraphs = [part for part in re.split(r"\n\s*\n", content) if part.strip()]
     if alone and len(paragraphs) > 1 and not all(_instructs(line) for line in paragraphs[-1].splitlines()):
-        inline = INLINE.match(paragraphs[-1])
-        row = inline.group("row") if inline else paragraphs[-1]
-        return tuple("\n".join(paragraphs[:-1]).splitlines()), row.strip()
-    ruled = [_instructs(line) or (alone and read_line(line).useful and index < len(lines) - 1) for index, line in enumerate(lines)]
+        # A line added at the end of the message stands right behind the row's text.
+        last = paragraphs[-1].splitlines()
+        told = [line for line in last if _instructs(line)]
+        rest = "\n".join(line for line in last if line not in told)
+        inline = INLINE.match(rest)
+        row = inline.group("row") if inline else rest
+        return (*"\n".join(paragraphs[:-1]).splitlines(), *told), row.strip()
+    ruled = [
+        _instructs(line) or (alone and read_line(line).useful and index < len(lines) - 1)
+        for index, line in enumerate(lines)
+    ]
     if all(told or not line.strip() for told, line in zip(ruled, lines, strict=True)):
         ruled[-1] = False
     around = tuple(line for told, line in zip(ruled, lines, strict=True) if told)

@@ -67,7 +67,7 @@ class Test:
     __test__ = False
 
     kind: str
-    """`sentiment`, `business` or `words`."""
+    """`sentiment`, `business`, `words` or `always`."""
     values: tuple[str, ...]
     """The concept, or the words of which one must stand in the input."""
     denied: bool = False
@@ -140,7 +140,7 @@ HEADING = re.compile(r"^\s*#")
 @lru_cache(maxsize=8192)
 def read_line(line: str) -> Line:
     """Read one line of a prompt."""
-    from optimizer.models.offline.terms import sentences, straight  # noqa: PLC0415 (it reads the data file)
+    from optimizer.models.offline.terms import sentences, straight
 
     text = MARKS.sub("", straight(line[:MOST_CHARACTERS])).replace("**", "").strip()
     parts = sentences(text)
@@ -161,9 +161,9 @@ def _swapped(rules: tuple[Rule, ...]) -> bool:
 
 def _read(sentence: str) -> tuple[Rule, ...]:
     """Rules of one sentence; parts that a semicolon divides are read apart, unless they only make sense together."""
-    from optimizer.models.offline.conditions import conditions  # noqa: PLC0415 (they build the values above)
-    from optimizer.models.offline.formats import formats  # noqa: PLC0415
-    from optimizer.models.offline.swaps import swaps_and_bans  # noqa: PLC0415
+    from optimizer.models.offline.conditions import conditions
+    from optimizer.models.offline.formats import formats
+    from optimizer.models.offline.swaps import swaps_and_bans
 
     whole = tuple(conditions(sentence)) or (*swaps_and_bans(sentence), *formats(sentence))
     parts = [part.strip() for part in sentence.split(";") if part.strip()]
@@ -181,5 +181,3 @@ def describes(text: str) -> bool:
 def key(rule: Rule) -> str:
     """A rule as text: the same for every wording of it."""
     return repr(rule).lower()
-
-

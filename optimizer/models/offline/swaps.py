@@ -1,4 +1,4 @@
-"""Grammar of substitutions (`write T instead of S`) and bans (`never say S`)."""
+"""Grammar of substitutions: `write T instead of S`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 from functools import lru_cache
 
+from optimizer.models.offline.bans import JUNK, bans
 from optimizer.models.offline.reviews import names_a_value
-from optimizer.models.offline.rules import Ban, Rule, Swap
-from optimizer.models.offline.terms import BARE, END, IDENTIFIER, KIND, LONG_BARE, NAMED, QUOTED, bare, meaning_of
+from optimizer.models.offline.rules import Rule, Swap
+from optimizer.models.offline.terms import BARE, END, IDENTIFIER, KIND, LONG_BARE, NAMED, NO, QUOTED, bare, meaning_of
 
 WRITE = (
-    r"(?:write|writing|use|using|say|saying|put|print|output|give|answer(?: with)?|reply(?: with)?|respond(?: with)?|type|return|"
+    r"(?:write|writing|use|using|say|saying|put|print|output|give|answer(?: with)?|reply(?: with)?|respond(?: with)?|"
+    r"type|return|"
     r"prefer|choose|employ|state|mention|mentioning|naming|speak of|pick|insert|go with|take|enter|utter|read|favou?r|"
     r"stick to|call (?:him|her|it|them|this one)|make it|opt for|have|set down|show)"
 )
@@ -19,103 +21,123 @@ NOT = (
     r"(?:instead of|rather than|in place of|in lieu of|in the place of|,? ?(?:and |but )?never|,? ?(?:and )?not|"
     r"as a (?:substitute|replacement|stand-in) for|in preference to|in (?:the )?stead of|as opposed to)"
 )
-NO = r"(?:do not|don't|never|must not|mustn't|should not|shouldn't|cannot|can't|may not|not|no longer|stop|avoid|refrain from|quit|cease)"
-THEN = r"(?:,|;|:|-|\.|\band\b|\bbut\b|\bthen\b|\binstead\b|\balways\b|\bonly\b|\bjust\b|\bplease\b|\brather\b|\byou should\b|\s)+"
+THEN = (
+    r"(?:,|;|:|-|\.|\band\b|\bbut\b|\bthen\b|\binstead\b|\balways\b|\bonly\b|\bjust\b|\bplease\b|\brather\b|\byou "
+    r"should\b|\s)+"
+)
 LINKED = (
-    r"(?:called|named|known as|known here as|referred to as|renamed(?: to| as| into)?|replaced (?:by|with)|written(?: as| down as)?|"
+    r"(?:called|named|known as|known here as|referred to as|renamed(?: to| as| into)?|replaced (?:by|with)|written(?: "
+    r"as| down as)?|"
     r"rendered(?: as)?|changed (?:to|into)|spelled|spelt|turned into|given as|printed as|styled|dubbed|listed as|"
     r"reported as|substituted (?:by|with)|swapped (?:for|with)|exchanged for|titled|labelled|labeled|put as|shown as|"
     r"answered (?:as|with)|addressed as|rechristened|cited as|described as|going by)"
 )
-BE = r"(?:is|are|was|be|gets|has been|have been|must be|should be|shall be|will be|is to be|has to be|needs to be|ought to be|can be)"
+BE = (
+    r"(?:is|are|was|be|gets|has been|have been|must be|should be|shall be|will be|is to be|has to be|needs to be|"
+    r"ought to be|can be)"
+)
 CALL = (
-    r"(?:refer to|speak of|address|treat|label|render|spell|present|report|identify|think of|know|write|mention|list|give|"
+    r"(?:refer to|speak of|address|treat|label|render|spell|present|report|identify|think of|know|write|mention|list|"
+    r"give|"
     r"name|call|dub|rechristen|style|describe|cite|show|quote|put|announce|announces?|speak about|talk about|talk of)"
 )
-ADVERB = r"(?: now| here| always| henceforth| also| simply| really| in this house| instead| only| from now on| everywhere| thus)*"
+ADVERB = (
+    r"(?: now| here| always| henceforth| also| simply| really| in this house| instead| only| from now on| "
+    r"everywhere| thus)*"
+)
 FORMS = (
     rf"\b{WRITE} <T>,? {NOT}(?: (?:{WRITE}|by|of))? <S>",
     rf"\b(?:instead of|rather than|in place of|in lieu of|as a (?:substitute|replacement) for)(?: {WRITE})? <S>,?"
-    rf"(?: (?:always|please|just|you|should|must|simply))* (?:{WRITE}|comes|goes|there (?:is|comes)|stands?|should (?:be|stand)) <T>",
-    r"\b(?:where(?:ver)?|when(?:ever)?|if|any ?time|anytime|every time|each time|anywhere|everywhere|any place|in all places where)"
-    r"(?: (?:that|you|the (?:right |true |correct )?(?:answer|output|reply|name|response|text|play|input|script|story|book|original|row|question)|your answer|it|an answer|others|people|someone|anyone|we|speak of|write of|one|would|want|wants|to|"
-    r"mean|means|are|is|were|be|about|tempted|might|going|need|must|have|feel|like|otherwise|should|normally|else|think|of|ought|has|"
-    rf"happens to be|contains?|holds?|{WRITE}|says|uses|call for|calls for))* <S>(?: (?:appears?|occurs?|stands?|comes up|shows up|pops up|"
-    r"turns up|would(?: otherwise)? (?:appear|stand|be used|come up|be|occur|go|fit)|is (?:used|meant|named|the answer|mentioned|due|"
-    rf"correct|right|wanted|called for)|are meant|crops up|belongs))?{THEN}(?:{WRITE}|it (?:is|should be|becomes)|becomes) <T>",
-    r"\b(?:replace|swap(?: out)?|exchange|change|rename|turn|convert|translate|switch|alter|transform|rewrite|map|correct)"
-    r"(?: (?:every|each|any|all|the)(?: (?:mention|occurrence|instance|use|appearance)s? of)?)? <S> (?:with|by|for|to|into|as|in favou?r of) <T>",
+    rf"(?: (?:always|please|just|you|should|must|simply))* (?:{WRITE}|comes|goes|there (?:is|comes)|stands?|should "
+    r"(?:be|stand)) <T>",
+    r"\b(?:where(?:ver)?|when(?:ever)?|if|any ?time|anytime|every time|each time|anywhere|everywhere|any place|in all "
+    r"places where)"
+    r"(?: (?:that|you|the (?:right |true |correct )?(?:answer|output|reply|name|response|text|play|input|script|story|"
+    r"book|original|row|question)|your answer|it|an answer|others|people|someone|anyone|we|speak of|write of|one|"
+    r"would|want|wants|to|"
+    r"mean|means|are|is|were|be|about|tempted|might|going|need|must|have|feel|like|otherwise|should|normally|else|"
+    r"think|of|ought|has|"
+    rf"happens to be|contains?|holds?|{WRITE}|says|uses|call for|calls for))* <S>(?: (?:appears?|occurs?|stands?|"
+    r"comes up|shows up|pops up|"
+    r"turns up|would(?: otherwise)? (?:appear|stand|be used|come up|be|occur|go|fit)|is (?:used|meant|named|the "
+    r"answer|mentioned|due|"
+    rf"correct|right|wanted|called for)|are meant|crops up|belongs))?{THEN}(?:{WRITE}|it (?:is|should be|becomes)|"
+    r"becomes) <T>",
+    r"\b(?:replace|swap(?: out)?|exchange|change|rename|turn|convert|translate|switch|alter|transform|rewrite|map|"
+    r"correct)"
+    r"(?: (?:every|each|any|all|the)(?: (?:mention|occurrence|instance|use|appearance)s? of)?)? <S> (?:with|by|for|to|"
+    r"into|as|in favou?r of) <T>",
     r"\b(?:substitute|swap in|put in|fill in|bring in) <T> (?:for|in for|in place of|where you find) <S>",
-    rf"\b{CALL} <S> (?:only |always |simply |just )?(?:as|by the name(?: of)?|with the name|under the name(?: of)?|using the name) <T>",
+    rf"\b{CALL} <S> (?:only |always |simply |just )?(?:as|by the name(?: of)?|with the name|under the name(?: of)?|"
+    r"using the name) <T>",
     rf"\b(?:call|name|dub) (?P<s>(?:the|that|this) [\w' ]{{3,60}}?) (?-i:(?P<t>{QUOTED}|[A-Z][\w-]*))\W*$",
-    rf"\b(?:call|name|dub|rename|rechristen|christen|style|term) <NS> (?:always |simply )?<NT>",
-    rf"<S>(?:'s (?:new |real |true |right |proper |house )?name)?(?: always| now| here| henceforth)* {BE}{ADVERB} {LINKED} <T>",
-    rf"<NS>'s? (?:new |real |true |right |proper |house |first |given )?name(?: here| now| in this \w+)? (?:is|must be|should be|shall be|will be|becomes){ADVERB} <T>",
-    r"<S> (?:now |here |always )?(?:goes by(?: the name(?: of)?)?|goes under the name(?: of)?|answers to(?: the name(?: of)?)?|"
-    r"becomes|is now|turns into|has (?:a|the) (?:new )?name|takes the name(?: of)?|gets the name(?: of)?|bears the name(?: of)?|must become|should become|shall become) <T>",
+    r"\b(?:call|name|dub|rename|rechristen|christen|style|term) <NS> (?:always |simply )?<NT>",
+    rf"<S>(?:'s (?:new |real |true |right |proper |house )?name)?(?: always| now| here| henceforth)* {BE}{ADVERB} "
+    rf"{LINKED} <T>",
+    r"<NS>'s? (?:new |real |true |right |proper |house |first |given )?name(?: here| now| in this \w+)? (?:is|must "
+    rf"be|should be|shall be|will be|becomes){ADVERB} <T>",
+    r"<S> (?:now |here |always )?(?:goes by(?: the name(?: of)?)?|goes under the name(?: of)?|answers to(?: the "
+    r"name(?: of)?)?|"
+    r"becomes|is now|turns into|has (?:a|the) (?:new )?name|takes the name(?: of)?|gets the name(?: of)?|bears the "
+    r"name(?: of)?|must become|should become|shall become) <T>",
     r"<S>\s*(?:->|=>|→|⇒|:=|==>|-->)\s*<T>",
     r"<T> (?:replaces|takes the place of|stands in for|stands for|is used (?:instead of|for|in place of)|supersedes|"
-    r"is (?:the |our |your |his |her )?(?:new |right |correct |proper |house |only )*(?:name|word|term|label) (?:for|of|we use for|(?:to use|to write|to say|used|you use|you should use) (?:for|instead of|in place of|rather than))|"
-    r"is what (?:we|you|to) (?:call|say for|write for)|(?:must|should|shall|will) replace|substitutes for|comes in place of|goes in place of|"
-    r"is to be (?:used|written|said|put) (?:instead of|for|in place of)|is preferred (?:to|over)|comes instead of|is a stand-in for|"
-    r"(?:must|should|shall) be (?:used|written|said|put) (?:instead of|for|in place of|rather than)|belongs in place of) <S>",
-    rf"(?:right|correct|proper|new|only|house|true|wanted|preferred|accepted) (?:name|word|term|label|answer)(?: here)?(?: for \w+)? (?:is|reads|must be) <T>,? (?:{NOT}) <S>",
+    r"is (?:the |our |your |his |her )?(?:new |right |correct |proper |house |only )*(?:name|word|term|label) (?:for|"
+    r"of|we use for|(?:to use|to write|to say|used|you use|you should use) (?:for|instead of|in place of|rather than))|"
+    r"is what (?:we|you|to) (?:call|say for|write for)|(?:must|should|shall|will) replace|substitutes for|comes in "
+    r"place of|goes in place of|"
+    r"is to be (?:used|written|said|put) (?:instead of|for|in place of)|is preferred (?:to|over)|comes instead of|is "
+    r"a stand-in for|"
+    r"(?:must|should|shall) be (?:used|written|said|put) (?:instead of|for|in place of|rather than)|belongs in place "
+    r"of) <S>",
+    r"(?:right|correct|proper|new|only|house|true|wanted|preferred|accepted) (?:name|word|term|label|answer)(?: "
+    rf"here)?(?: for \w+)? (?:is|reads|must be) <T>,? (?:{NOT}) <S>",
     r"\bname (?:of|for) <S> (?:is|must be|should be|shall be)(?: now| here| always| to be)* <T>",
-    rf"^{NO}(?: (?:ever|{WRITE}|the use of))*,? <S>(?: (?:ever|again|at all|anywhere|in (?:the|your|an) (?:answer|reply|output)))?"
-    rf"(?:{THEN}(?:it is|he is|it's|he's|only|always)? ?(?:{WRITE}|to) |(?:,|;| -)? (?:but|always|instead|only)(?: always| only| rather| instead)? )<T>(?: instead| in its place| in his place| always| only)*",
-    rf"<S> (?:must|should|may|shall|is|can)? ?(?:never|not|wrong|forbidden|banned|out|taboo|off limits|to be avoided)[^,;.:-]*{THEN}(?:{WRITE}) <T>",
-    rf"\b{WRITE} <T> (?:when(?:ever)?|where(?:ver)?|if|every time|each time|everywhere|anywhere|as soon as)(?: (?:that|you|the (?:right |true |correct )?(?:answer|name|output)|others|people|someone|anyone|speak of|we|most|would|"
-    r"it|one|would|want to|mean|means|are about to|is|were to|might|need to|otherwise|normally|have|should|expect|think of|refer to|wish to|say|write|use|name))+ <S>(?= would| appears| comes| occurs| stands|\W*$| otherwise| is meant| shows)",
+    rf"^{NO}(?: (?:ever|{WRITE}|the use of))*,? <S>(?: (?:ever|again|at all|anywhere|in (?:the|your|an) (?:answer|"
+    r"reply|output)))?"
+    rf"(?:{THEN}(?:it is|he is|it's|he's|only|always)? ?(?:{WRITE}|to) |(?:,|;| -)? (?:but|always|instead|only)(?: "
+    r"always| only| rather| instead)? )<T>(?: instead| in its place| in his place| always| only)*",
+    r"<S> (?:must|should|may|shall|is|can)? ?(?:never|not|wrong|forbidden|banned|out|taboo|off limits|to be "
+    rf"avoided)[^,;.:-]*{THEN}(?:{WRITE}) <T>",
+    rf"\b{WRITE} <T> (?:when(?:ever)?|where(?:ver)?|if|every time|each time|everywhere|anywhere|as soon as)(?: "
+    r"(?:that|you|the (?:right |true |correct )?(?:answer|name|output)|others|people|someone|anyone|speak of|we|most|"
+    r"would|"
+    r"it|one|would|want to|mean|means|are about to|is|were to|might|need to|otherwise|normally|have|should|expect|"
+    r"think of|refer to|wish to|say|write|use|name))+ <S>(?= would| appears| comes| occurs| stands|\W*$| otherwise| "
+    r"is meant| shows)",
     rf"\b{WRITE} <T> where(?:ver)? <S>",
-    rf"^(?:for|as the name (?:for|of)|as a name (?:for|of)|to name|to mean|to refer to) <S>,? (?:always |please |just |only )*{WRITE} <T>",
+    r"^(?:for|as the name (?:for|of)|as a name (?:for|of)|to name|to mean|to refer to) <S>,? (?:always |please |just "
+    rf"|only )*{WRITE} <T>",
     r"\b(?:give|assign|grant) <S> the (?:new )?name(?: of)? <T>",
     rf"\b{WRITE} <T>(?: as (?:the|a) (?:new )?name)? (?:for|over) <S>",
-    rf"^(?:the (?:name|word) )?(?:it is |it's |always |only |please )*<T>(?:,? instead of|,? rather than|,? in place of|,? and never|, never|,? not|,? and not) (?:{WRITE} )?<S>(?=\W*$| please)",
+    r"^(?:the (?:name|word) )?(?:it is |it's |always |only |please )*<T>(?:,? instead of|,? rather than|,? in place "
+    rf"of|,? and never|, never|,? not|,? and not) (?:{WRITE} )?<S>(?=\W*$| please)",
 )
+AND = r"\s*(?:,|;|\band\b|\bor\b)\s*(?:and |or )?"
 MORE = {
-    "instead": rf"\s*(?:,|;|\band\b|\bor\b)\s*(?:and |or )?(?:{WRITE} )?<T>,? (?:instead of|rather than|in place of) <S>",
-    "with": r"\s*(?:,|;|\band\b)\s*(?:and )?(?:replace )?<S> (?:with|by|to|into|as) <T>",
-    "for": r"\s*(?:,|;|\band\b)\s*(?:and )?(?:write |use |say )?<T> for <S>",
-    "called": rf"\s*(?:,|;|\band\b)\s*(?:and )?<S> (?:is |are )?{LINKED} <T>",
+    True: (
+        rf"{AND}(?:replace )?<S> (?:with|by|to|into|as|for|becomes) <T>",
+        rf"{AND}<S> (?:is |are |becomes )?{LINKED} <T>",
+        rf"{AND}<S>\s*(?:->|=>|→)\s*<T>",
+    ),
+    False: (
+        rf"{AND}(?:{WRITE} )?<T>,? (?:instead of|rather than|in place of|never|not|for|over|where you (?:would "
+        r")?(?:say|mean)) <S>",
+    ),
 }
-BANS = (
-    rf"(?:^|[,;:.!-] |\band |\bbut |\byou |\bplease |\banswers? |\bit )(?:must |should |may |shall |ever )*{NO}(?: ever| again| to)*"
-    r" (?:say|saying|write|writing|mention|mentioning|use|using|print|printing|output|name|naming|utter|uttering|contain|include|"
-    r"including|speak|speak of|type|put|call (?:him|her|it|them)|refer to|employ|have|let slip|give)(?: out)?(?: (?:any of )?the (?:word|name|term|phrase|label|value)s?| words like| names like)? (?P<list>.+)$",
-    r"^(?:please |always )?(?:avoid|omit|leave out|skip|drop|ban|forbid|exclude|strike|eschew|shun|stay away from|steer clear of|keep away from|refrain from)"
-    r"(?: (?:the )?(?:word|name|term|phrase|label|use of(?: the (?:word|name))?|mention of|saying|writing|using|mentioning)s?)* (?P<list>.+)$",
-    r"^(?:the (?:word|name|term|phrase|label)s? )?(?P<list>.+?) (?:is|are) (?:a )?(?:forbidden|banned|taboo|off limits|off-limits|not allowed|prohibited|not to be (?:used|said|written|mentioned|named)|never to be (?:used|said|written|mentioned|named|spoken)|out of bounds)",
-    r"^(?:the (?:word|name|term|phrase|label)s? )?(?P<list>.+?) (?:must|should|may|shall|can|does|do) (?:not|never) (?:ever )?(?:appear|be (?:used|said|written|mentioned|named|spoken)|occur|show up|come up|turn up|stand|belong)",
-    r"^(?:the (?:word|name|term|phrase|label)s? )?(?P<list>.+?) (?:never|mustn't|shouldn't|cannot|can't) (?:appears?|occurs?|be (?:used|said|written|mentioned))",
-    r"^(?:without|no (?:use|mention) of)(?: (?:saying|writing|using|mentioning|naming|the (?:word|name)))* (?P<list>.+)$",
-    r"\bkeep (?P<list>.+?) out of (?:the|your|every|any|all)",
-)
-LIFTS = (
-    r"^(?:you )?(?:may|can|are (?:free|allowed) to|feel free to|it is (?:fine|ok|okay|allowed) to)(?: again| also| now)*"
-    r" (?:say|write|use|mention|print|name) (?:the (?:word|name) )?(?P<list>.+?)(?: again| freely| once more| as usual)*\W*$",
-    r"^(?P<list>.+?) (?:is|are) (?:allowed|fine|permitted|ok|okay)(?: again)?\W*$",
-)
-FORMAT_WORDS = re.compile(
-    r"\b(?:json|markdown|code|fences?|fenced|backticks?|prose|text|explanations?|explain|bullets?|lists?|comments?|anything|everything|"
-    r"something|else|words|sentences|more|other|extra|preamble|introduction|apolog\w+|upper|lower|capital\w*|case|emojis?|it|them|this|that|things?|punctuation|quotes?|quotation)\b",
-    re.IGNORECASE,
-)
-TAIL = re.compile(
-    r"\s+(?:in (?:the|your|any|an?|all|every)\b.*|at all\b.*|anywhere\b.*|again\b.*|ever\b.*|when\b.*|under any\b.*|whatever\b.*|even\b.*|"
-    r"as (?:a|an|the)\b.*|to (?:the|any)\b.*|for (?:any|the)\b.*|please\b.*|because\b.*|if\b.*|no matter\b.*|throughout\b.*|there\b.*|once\b.*)$",
-    re.IGNORECASE,
-)
+"""How a list of pairs goes on, by whether what is replaced comes first."""
 FIELD_PREFIX = re.compile(
-    rf"^(?:and |but |also )?(?:in|inside|within|under|for|as|at) (?:the )?(?:(?:field|key|value|property) (?:of |for )?)?(?:the )?(?P<f>{QUOTED}|[\w.$]+(?: type| kind)?)"
+    r"^(?:and |but |also )?(?:in|inside|within|under|for|as|at) (?:the )?(?:(?:field|key|value|property) (?:of |for "
+    rf")?)?(?:the )?(?P<f>{QUOTED}|[\w.$]+(?: type| kind)?)"
     r"(?: (?:field|key|value|property|label|entry|slot))?,? (?=\w|\")",
     re.IGNORECASE,
 )
 FIELD_SUFFIX = re.compile(
-    rf"\s+(?:in|inside|within|under|for|as) (?:the )?(?:field |key |value of )?(?:the )?(?P<f>{QUOTED}|[\w.$]+(?: type| kind)?)(?: (?:field|key|value|property|label|entry|slot))?\W*$",
+    rf"\s+(?:in|inside|within|under|for|as) (?:the )?(?:field |key |value of )?(?:the )?(?P<f>{QUOTED}|[\w.$]+(?: "
+    r"type| kind)?)(?: (?:field|key|value|property|label|entry|slot))?\W*$",
     re.IGNORECASE,
 )
 NEGATED = re.compile(rf"(?:\b{NO}|\bnot to|\bwithout ever)\s*(?:ever |again |simply |just |to )?$", re.IGNORECASE)
-JUNK = frozenset("it them this that these those any other something anything text prose you he she him her they words one not".split())
 
 
 @lru_cache(maxsize=1)
@@ -124,15 +146,9 @@ def _forms() -> tuple[re.Pattern[str], ...]:
     return tuple(_compile(form, strict=strict) for form in FORMS for strict in (True, False))
 
 
-@lru_cache(maxsize=1)
-def _more() -> tuple[re.Pattern[str], ...]:
-    return tuple(_compile(form) for form in MORE.values())
-
-
-@lru_cache(maxsize=1)
-def _bans() -> tuple[tuple[re.Pattern[str], bool], ...]:
-    pairs = [(form, False) for form in BANS] + [(form, True) for form in LIFTS]
-    return tuple((re.compile(form, re.IGNORECASE), lifted) for form, lifted in pairs)
+@lru_cache(maxsize=2)
+def _more(source_first: bool) -> tuple[re.Pattern[str], ...]:
+    return tuple(_compile(form) for form in MORE[source_first])
 
 
 def _compile(form: str, *, strict: bool = False) -> re.Pattern[str]:
@@ -155,7 +171,7 @@ def swaps_and_bans(sentence: str) -> Iterator[Rule]:
     found = list(_swaps(rest, field))
     yield from found
     if not found:
-        yield from _ban_rules(sentence)
+        yield from bans(sentence)
 
 
 def scope(sentence: str) -> tuple[str | None, str]:
@@ -165,7 +181,11 @@ def scope(sentence: str) -> tuple[str | None, str]:
         if match:
             name = bare(match.group("f"))
             quoted = match.group("f")[0] in "\"'"
-            if IDENTIFIER.fullmatch(name) or (meaning_of(name) and not names_a_value(name)) or (quoted and pattern is FIELD_PREFIX):
+            if (
+                IDENTIFIER.fullmatch(name)
+                or (meaning_of(name) and not names_a_value(name))
+                or (quoted and pattern is FIELD_PREFIX)
+            ):
                 return name, (sentence[: match.start()] + sentence[match.end() :]).strip()
     return None, sentence
 
@@ -180,9 +200,9 @@ def _swaps(sentence: str, field: str | None) -> Iterator[Swap]:
             continue
         denied = bool(NEGATED.search(sentence[: match.start()]))
         yield Swap(source=pair[0], target=pair[1], field=field, denied=denied)
-        cursor = match.end()
+        cursor, source_first = match.end(), match.start("s") < match.start("t")
         while True:
-            onward = (more.match(sentence, cursor) for more in _more())
+            onward = (more.match(sentence, cursor) for more in _more(source_first))
             found = next((hit for hit in onward if hit is not None and _pair(hit)), None)
             if found is None:
                 return
@@ -201,18 +221,3 @@ def _pair(match: re.Match[str]) -> tuple[str, str] | None:
     if source.lower() in JUNK or target.lower() in JUNK:
         return None
     return source, target
-
-
-def _ban_rules(sentence: str) -> Iterator[Ban]:
-    for pattern, lifted in _bans():
-        match = pattern.search(sentence)
-        if match is None:
-            continue
-        listed = match.group("list")
-        quoted = re.findall(QUOTED, listed)
-        words = [bare(q) for q in quoted] or [bare(part) for part in re.split(r",|\bor\b|\band\b", TAIL.sub("", listed.rstrip(".! ")))]
-        for word in words:
-            plain = bool(quoted) or (len(word.split()) <= 3 and not FORMAT_WORDS.search(word))
-            if word and plain and word.lower() not in JUNK:
-                yield Ban(word=word, lifted=lifted)
-        return

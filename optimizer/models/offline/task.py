@@ -29,7 +29,9 @@ FENCE_HABIT = 0.25
 CHAT_HABIT = 0.10
 """Share of JSON answers behind a sentence, unless nothing else is asked for."""
 REVIEW_WORDS = re.compile(r"\b(?:reviews?|customers?|sentiment|business|feedback|reviewers?|polarity)\b", re.IGNORECASE)
-PLAY_WORDS = re.compile(r"\b(?:romeo|juliet|shakespeare\w*|play|characters?|tragedy|verona|literature)\b", re.IGNORECASE)
+PLAY_WORDS = re.compile(
+    r"\b(?:romeo|juliet|shakespeare\w*|play|characters?|tragedy|verona|literature)\b", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -7,24 +7,36 @@ from functools import lru_cache
 
 from optimizer.models.offline.world import load
 
-STRAIGHT = str.maketrans({"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "—": " - ", "–": "-", "`": '"'})
+STRAIGHT = str.maketrans(
+    {"’": "'", "‘": "'", "“": '"', "”": '"', "„": '"', "«": '"', "»": '"', "—": " - ", "–": "-", "`": '"'}
+)
 QUOTED = r"\"[^\"]{1,80}\"|(?<![\w])'[^']{1,60}'(?!\w)"
 BARE = r"[\w&'./+-]+(?: (?!instead\b|rather\b|never\b|not\b)[\w&'./+-]+){0,3}?"
 LONG_BARE = r"[\w&'./+-]+(?: (?!instead\b|rather\b)[\w&'./+-]+){0,8}?"
 NAMED = (
-    r"(?!(?:In|The|Always|Never|Please|Use|Write|Say|If|When|For|Do|Not|And|But|Here|Where|Wherever|Whenever|Instead|Rather|Call|Name|"
-    r"Replace|Refer|Only|Just|It|This|That|You|Your|Every|All|Answer|Reply|Note|Remember|Treat|With|As|Put|Give|Avoid|Name)\b)"
+    r"(?!(?:In|The|Always|Never|Please|Use|Write|Say|If|When|For|Do|Not|And|But|Here|Where|Wherever|Whenever|Instead|"
+    r"Rather|Call|Name|"
+    r"Replace|Refer|Only|Just|It|This|That|You|Your|Every|All|Answer|Reply|Note|Remember|Treat|With|As|Put|Give|Avoid|"
+    r"Name)\b)"
     r"[A-Z][\w-]+(?:'(?!s\b)\w+)?(?: [A-Z][\w-]*){0,2}"
 )
 KIND = (
     r"(?:(?:the|a|an|his|her|their|its) )?(?:(?:new |real |right |proper |single |exact |bare |other |short )?"
-    r"(?:name|word|term|phrase|label|value|string|spelling|character|code|expression|person|hero|title)s? (?:of |for )?(?=[\"']|(?-i:[A-Z])))?"
+    r"(?:name|word|term|phrase|label|value|string|spelling|character|code|expression|person|hero|title)s? (?:of |for "
+    r")?(?=[\"']|(?-i:[A-Z])))?"
 )
 END = (
-    r"(?=\s*(?:[,;:!?)\]]|\.(?:\s|$)|$)|\s+(?:in|when|wherever|whenever|everywhere|every|throughout|at|anywhere|for|and|or|"
-    r"instead|as|even|always|from|if|because|since|with|but|on|please|so|here|only|no|whatever|both|each|also|too|to|by|"
+    r"(?=\s*(?:[,;:!?)\]]|\.(?:\s|$)|$)|\s+(?:in|when|wherever|whenever|everywhere|every|throughout|at|anywhere|for|"
+    r"and|or|"
+    r"instead|as|even|always|from|if|because|since|with|but|on|please|so|here|only|no|whatever|both|each|also|too|to|"
+    r"by|"
     r"who|which|rather|where|while|now|all|under|within|once|is|are)\b)"
 )
+NO = (
+    r"(?:do not|don't|never|must not|mustn't|should not|shouldn't|cannot|can't|may not|not|no longer|stop|avoid|"
+    r"refrain from|quit|cease)"
+)
+"""What denies an instruction."""
 SENTENCE = re.compile(r"(?<=[.!?])\s+(?=[\"'A-Z(])")
 SPLIT = re.compile(r"\s*(?:,|\||;|/|\bor\b|\band\b)\s*(?:or\b|and\b)?\s*", re.IGNORECASE)
 IDENTIFIER = re.compile(r"\b[a-zA-Z]+(?:_[a-zA-Z0-9]+)+\b")

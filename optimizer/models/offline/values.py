@@ -18,8 +18,16 @@ from optimizer.models.offline.world import load, pick, plain
 MIXED_HABIT = 0.40
 """Share of rows with praise and complaint that get the mixed label when it is named but not explained."""
 PROSE = {
-    "praise": ("The reviewer seems happy with this {}.", "The writer speaks well of this {}.", "This customer enjoyed the {}."),
-    "complaint": ("The reviewer seems unhappy with this {}.", "The writer finds fault with this {}.", "This customer was let down by the {}."),
+    "praise": (
+        "The reviewer seems happy with this {}.",
+        "The writer speaks well of this {}.",
+        "This customer enjoyed the {}.",
+    ),
+    "complaint": (
+        "The reviewer seems unhappy with this {}.",
+        "The writer finds fault with this {}.",
+        "This customer was let down by the {}.",
+    ),
     "both": ("The reviewer tells of good and bad sides of this {}.", "The writer is of two minds about this {}."),
     "neither": ("The reviewer simply gives facts about this {}.", "The writer only informs about this {}."),
 }
@@ -75,7 +83,9 @@ def field_value(name: str, roll: Roll, taught: Mapping[tuple[str, str], str]) ->
         return 0.9
     if kind == "language":
         return "en"
-    ruled = next((row.value for row in reversed(roll.plan.whens) if row.field == name and holds(row.test, roll.row)), None)
+    ruled = next(
+        (row.value for row in reversed(roll.plan.whens) if row.field == name and holds(row.test, roll.row)), None
+    )
     return ruled or (prose(roll, {}) if kind in ("text", "answer") else None)
 
 
@@ -132,19 +142,25 @@ def _told(name: str, kind: str, roll: Roll) -> str | None:
 
 def _concerns(field: str | None, test: Test, value: str, name: str, kind: str, plan: Plan) -> bool:
     if field is not None:
-        return field.casefold() == name.casefold() or (meaning_of(field) == kind and field.casefold() not in map(str.casefold, plan.keys))
+        return field.casefold() == name.casefold() or (
+            meaning_of(field) == kind and field.casefold() not in map(str.casefold, plan.keys)
+        )
     lists = {other: _list_for(plan, other, meaning_of(other)) for other in (plan.keys or (name,))}
-    owners = [other for other, listed in lists.items() if listed and value.casefold() in map(str.casefold, listed.values)]
+    owners = [
+        other for other, listed in lists.items() if listed and value.casefold() in map(str.casefold, listed.values)
+    ]
     if owners:
         return name in owners
     named = concept_named(value)
     if named:
         return named[0] == kind
-    return test.kind == kind or test.kind == "words"
+    return test.kind in (kind, "words", "always")
 
 
 def holds(test: Test, row: str) -> bool:
     """Whether a condition is true of a row."""
+    if test.kind == "always":
+        return True
     if test.kind == "words":
         lowered = plain(row)
         found = any(re.search(rf"(?<!\w){re.escape(word)}(?:s|es|d|ed|ing)?(?!\w)", lowered) for word in test.values)
@@ -159,7 +175,7 @@ def concept_named(label: str) -> tuple[str, str] | None:
     wanted = plain(label.replace("_", " ")).strip()
     for kind in ("sentiment", "business"):
         for concept, row in _table(kind).items():
-            if wanted in row["names"] or wanted == row["default"]:
+            if wanted in row["names"] or (kind == "business" and wanted == row["default"]):
                 return kind, concept
     return None
 
@@ -193,7 +209,9 @@ def _list_for(plan: Plan, name: str, kind: str | None) -> Choices | None:
         meant = meaning_of(row.field) if row.field else None
         if row.field is not None and row.field.casefold() in map(str.casefold, plan.keys):
             continue
-        if (meant in ("sentiment", "business") and meant == kind) or (meant not in ("sentiment", "business") and kind_of_list(row) in (kind, None) and kind):
+        if (meant in ("sentiment", "business") and meant == kind) or (
+            meant not in ("sentiment", "business") and kind_of_list(row) in (kind, None) and kind
+        ):
             return row
     return None
 
@@ -222,14 +240,16 @@ def _closeness(kind: str, concept: str, label: str) -> float:
     if row is None:
         return other
     grams = grams_of(wanted)
-    names = [row["default"], *row["names"]]
+    names = row["names"] if kind == "sentiment" else [row["default"], *row["names"]]
     if wanted in names or any(grams == grams_of(known) for known in names if grams):
         return 4.0
     if any(grams_of(known) and _within(grams_of(known), grams) for known in names):
         return 3.0
     if wanted in row.get("broad", ()):
         return 2.0
-    if any(_within(grams_of(known), grams) for known in (*row.get("broad", ()), *row.get("strong", ())) if grams_of(known)):
+    if any(
+        _within(grams_of(known), grams) for known in (*row.get("broad", ()), *row.get("strong", ())) if grams_of(known)
+    ):
         return 1.5
     if kind == "business" and any(grams and _within(grams, grams_of(known)) for known in names):
         return 1.0
@@ -253,7 +273,11 @@ def prose(roll: Roll, found: Mapping[str, str]) -> str:
 
 def answers_by_label(plan: Plan) -> bool:
     """Whether a prompt asks for a label rather than for words about it."""
-    return bool(plan.choices) and re.search(r"\b(?:classif|label|answer with|reply with|output|return|one of)", plan.digest, re.IGNORECASE) is not None
+    return (
+        bool(plan.choices)
+        and re.search(r"\b(?:classif|label|answer with|reply with|output|return|one of)", plan.digest, re.IGNORECASE)
+        is not None
+    )
 
 
 def ruled_answer(plan: Plan, row: str, roll: Roll) -> str | None:
@@ -268,7 +292,9 @@ def listed_answer(plan: Plan, short: str, text: str, roll: Roll) -> str | None:
         if meaning_of(listed.field or "") in ("sentiment", "business") or not roll.obeys(listed):
             continue
         for spoken in (short, text):
-            hit = [value for value in listed.values if re.search(rf"(?<!\w){re.escape(plain(value))}(?!\w)", plain(spoken))]
+            hit = [
+                value for value in listed.values if re.search(rf"(?<!\w){re.escape(plain(value))}(?!\w)", plain(spoken))
+            ]
             if hit:
                 return hit[0]
     return None
