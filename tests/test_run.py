@@ -1,0 +1,131 @@
+"""Whole runs from an eval file: in process and over HTTP, again, and with other names in the rows."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+from optimizer.build import Ended, Order, execute
+from optimizer.outcome import Phase, Role, Verdict
+from optimizer.prompt import Prompt
+from optimizer.readers.config import load_config
+from optimizer.readers.prompts import load_prompt
+from optimizer.store import RunReader, spending
+from optimizer.testing.server import running_server
+
+ROOT = Path(__file__).parent.parent
+
+
+@pytest.fixture
+def workspace(tmp_path: Path) -> Path:
+    """A copy of the eval sets and their seed prompts."""
+    shutil.copytree(ROOT / "evals", tmp_path / "evals")
+    for name in ("romeo-bob", "reviews"):
+        (tmp_path / "prompts" / name).mkdir(parents=True)
+        shutil.copy(ROOT / "prompts" / name / "v1.yaml", tmp_path / "prompts" / name / "v1.yaml")
+    return tmp_path
+
+
+def run(workspace: Path, name: str, run_id: str, **overrides: object) -> Ended:
+    config = load_config(workspace / "evals" / f"{name}.yaml", overrides)
+    return asyncio.run(execute(Order(config=config, root=workspace, run_id=run_id)))
+
+
+def winner(ended: Ended) -> Prompt:
+    assert ended.written is not None
+    return load_prompt(ended.written)
+
+
+def test_mined_edits_alone_mend_romeo_bob(workspace):
+    ended = run(workspace, "romeo-bob", "r1", mutator="none")
+    assert ended.outcome.verdict is Verdict.GAIN_SHOWN
+    assert ended.outcome.test is not None
+    assert ended.outcome.test.n >= 36
+    assert ended.outcome.test.baseline < 0.35
+    assert ended.outcome.test.winner >= 0.97
+    assert any("Bob" in line.text for line in ended.outcome.lines)
+    assert len(ended.outcome.lines) <= 3
+
+
+def test_a_second_identical_run_sends_nothing_and_writes_no_second_copy(workspace):
+    first = run(workspace, "romeo-bob", "r1")
+    again = run(workspace, "romeo-bob", "r2")
+    with RunReader(workspace, "r2") as reader:
+        spent = spending(reader)
+    assert spent.calls == 0
+    assert spent.saved > 0
+    assert again.outcome == first.outcome
+    assert again.written == first.written
+
+
+@pytest.mark.parametrize("name", ["Ben", "Balduin"])
+def test_the_stand_in_knows_no_answer_another_name_does_as_well(workspace, name):
+    rows = workspace / "evals" / "romeo-bob.jsonl"
+    rows.write_text(re.sub(r"\bBob\b", name, rows.read_text(encoding="utf-8")), encoding="utf-8")
+    ended = run(workspace, "romeo-bob", "r1")
+    assert ended.outcome.verdict is Verdict.GAIN_SHOWN
+    assert ended.outcome.test is not None
+    assert ended.outcome.test.winner >= 0.97
+    assert name in winner(ended).text and "Bob" not in winner(ended).text
+
+
+def test_reviews_are_mended_in_rounds(workspace):
+    ended = run(workspace, "reviews", "r1")
+    assert ended.outcome.test is not None
+    assert ended.outcome.test.baseline < 0.40
+    assert ended.outcome.test.winner >= 0.85
+    assert ended.outcome.verdict is Verdict.GAIN_SHOWN
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        {"positive": "pleased", "negative": "displeased", "neutral": "factual", "mixed": "divided"},
+        {"positive": "S1", "negative": "S2", "neutral": "S3", "mixed": "S4"},
+    ],
+)
+def test_other_names_of_labels_do_as_well(workspace, labels):
+    rows = workspace / "evals" / "reviews.jsonl"
+    renamed = []
+    for line in rows.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        row["expected"]["sentiment"] = labels[row["expected"]["sentiment"]]
+        renamed.append(json.dumps(row))
+    rows.write_text("\n".join(renamed) + "\n", encoding="utf-8")
+    ended = run(workspace, "reviews", "r1")
+    assert ended.outcome.test is not None
+    assert ended.outcome.test.winner >= 0.80
+
+
+def over_http(base_url: str, name: str, model: str) -> dict[str, object]:
+    prefix = "litellm/openai/" if name == "litellm" else "openai/"
+    return {
+        "model": {"name": f"{prefix}{model}", "base_url": base_url},
+        "mutator": {"name": f"{prefix}offline", "base_url": base_url},
+    }
+
+
+@pytest.mark.parametrize("client", ["openai", "litellm"])
+@pytest.mark.parametrize(("eval_set", "model"), [("romeo-bob", "offline:perfect"), ("reviews", "offline")])
+def test_over_http_the_winner_is_the_same_and_the_bill_is_the_servers(workspace, client, eval_set, model, monkeypatch):
+    if client == "litellm":
+        monkeypatch.setenv("OPENAI_API_KEY", "not-a-key")
+    inside = run(workspace, eval_set, "inside")
+    with running_server() as server:
+        outside = run(workspace, eval_set, "outside", **over_http(server.base_url, client, model))
+    assert winner(outside).text == winner(inside).text
+    assert inside.outcome.test is not None and outside.outcome.test is not None
+    assert outside.outcome.test.winner == inside.outcome.test.winner
+    with RunReader(workspace, "outside") as reader:
+        spent = spending(reader)
+        calls = list(reader.calls())
+    assert spent.calls == len(server.log) == server.stats()["answered"]
+    assert sum(spent.by_phase.values()) == spent.calls
+    assert spent.by_phase[Phase.TEST] == 2 * outside.outcome.test.n
+    assert spent.by_role[Role.MUTATOR] == sum("response_format" in seen.body for seen in server.log)
+    assert len(calls) == spent.calls + spent.saved
