@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -148,7 +149,10 @@ def test_the_next_number_is_above_every_number(ids: list[str]) -> None:
 
 
 def test_demos_stand_before_the_last_user_message() -> None:
-    demos = [{"inputs": {"q": "{{ q }}"}, "output": "one"}, {"inputs": {"q": 2}, "output": {"k": 1}}]
+    demos: list[dict[str, Any]] = [
+        {"inputs": {"q": "{{ q }}"}, "output": "one"},
+        {"inputs": {"q": 2}, "output": {"k": 1}},
+    ]
     prompt = build("p", [("system", "s"), ("user", "Q: {{ q }}")], demos=demos)
     assert prepare(prompt, example(q="now")) == (
         Message(role="system", content="s"),
