@@ -43,12 +43,13 @@ IN_ORDER = {3, 4, 5}
 FAMILIES = {"models", "metrics", "targets", "executors", "mutate", "export"}
 """Folders of plug-ins: a file of theirs imports its base and layers 0 and 1, and never a sibling."""
 
-SHARED = {"models.faults", "models.gate", "mutate.propose", "mutate.validate"}
-"""Files that serve their whole family, as its base does: what a refusal over HTTP means, what puts the layers
-around a provider, what runs the proposers, what checks every edit."""
+SHARED = {"models.gate", "mutate.propose", "mutate.validate"}
+"""Files that put their family to work, and so may import all of it: what puts the layers around a provider, what
+runs the proposers, what checks every edit. No plug-in imports them."""
 
 BESIDE_BASE = {"models.faults"}
-"""Files that belong to their family's base and lie beside it; they are held to the same imports as a plug-in."""
+"""Files that every plug-in of their family may import: what a refusal over HTTP means. They lie beside
+the base, and are held to a plug-in's imports themselves."""
 
 SANCTIONED = {("mutate", "models.base"), ("metrics", "models.base"), ("targets", "models.base")}
 """Seams that a plug-in of another family may name: it is handed a model, and never builds one."""
