@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import warnings
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from typing import Any
@@ -117,9 +117,14 @@ async def outcomes(script: Script | None, **params: Any) -> tuple[dict[str, Comp
     return found, server
 
 
+@pytest.fixture(autouse=True)
+def one_key(no_real_keys: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENAI_API_KEY", KEY)
+
+
 @pytest.fixture(scope="module", autouse=True)
-def one_key() -> Iterator[None]:
-    """One key for all paths; and litellm warm, since its first call imports for longer than PATIENCE."""
+def warm_litellm() -> None:
+    """Its first call imports for longer than PATIENCE."""
 
     async def first_call() -> None:
         async with FakeServer(answer=lambda body: "Romeo") as server, open_litellm(base_url=server.base_url) as model:
@@ -129,10 +134,7 @@ def one_key() -> Iterator[None]:
         # A module mark does not reach fixtures of the module.
         warnings.simplefilter("ignore", DeprecationWarning)
         patch.setenv("OPENAI_API_KEY", KEY)
-        for name in ("OPENAI_BASE_URL", "OPENAI_ORG_ID", "OPENAI_PROJECT_ID"):
-            patch.delenv(name, raising=False)
         asyncio.run(first_call())
-        yield
 
 
 def test_the_same_answer():
@@ -191,6 +193,18 @@ def test_retry_after_reaches_the_loop(path):
     found, _ = asyncio.run(outcomes(in_turn(*[refuse(429, retry_after="7")] * 3)))
     error = found[path]
     assert isinstance(error, ModelError) and error.retry_after == 7.0
+
+
+def test_a_missing_key_is_no_passing_fault(monkeypatch):
+    monkeypatch.delenv("OPENAI_API_KEY")
+
+    async def ask() -> None:
+        async with open_litellm(base_url="http://127.0.0.1:1/v1") as model:
+            await model.complete(request_for("litellm"))
+
+    with pytest.raises(ModelError) as caught:
+        asyncio.run(ask())
+    assert caught.value.kind is ErrorKind.AUTHENTICATION
 
 
 @pytest.mark.parametrize("path", ["litellm", "fast path"])

@@ -120,6 +120,9 @@ def _without_response(error: BaseException, chain: Sequence[BaseException]) -> t
         return ErrorKind.CONNECTION, None
     if type(error).__name__ == "ContentPolicyViolationError":
         return ErrorKind.CONTENT_FILTER, None
+    if any(type(inner) is openai.OpenAIError for inner in chain):
+        # Raised where a client is made: there is no key. litellm calls it a server's fault.
+        return ErrorKind.AUTHENTICATION, None
     status = getattr(error, "status_code", None)
     # A bare exception is litellm refusing the request itself: a parameter, a missing package.
     return (kind_of(status), status) if isinstance(status, int) else (ErrorKind.BAD_REQUEST, None)
