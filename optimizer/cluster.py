@@ -169,6 +169,7 @@ def _cluster(parts: Mapping[tuple[str, ...], list[Break]], total: float, passing
         label=_label(breaks[0].score.place, wanted, got, reasons),
         members=members,
         share=sum(lost.values()) / total,
+        metrics=tuple(sorted({found.score.metric for found in breaks})),
         place=breaks[0].score.place,
         wanted=wanted,
         got=got,

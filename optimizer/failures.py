@@ -40,6 +40,8 @@ class Cluster:
     """At least one, ordered by lost score, then id."""
     share: float
     """Part of all lost score that its members' failing metrics account for, in [0, 1]."""
+    metrics: tuple[str, ...] = ()
+    """Keys of the metrics whose failures make it up: an edit mends a member when one of these rises."""
     place: str = ""
     """Where the expectation broke."""
     wanted: tuple[str, ...] = ()

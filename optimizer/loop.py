@@ -139,6 +139,7 @@ async def one_round(bench: Bench, proposers: Proposers, state: RunState) -> RunS
             proposals=brought.proposals,
             edits=brought.edits,
             keep_calls=len(bench.val),
+            rows=bench.train,
         ),
         number,
     )

@@ -130,7 +130,7 @@ def material(proposal: Proposal) -> str:
     members = proposal.cluster.members[:MOST_MEMBERS]
     parts = {
         "prompt": "\n".join(_prompt_lines(proposal)),
-        "failures": "\n".join(_row(member) for member in members),
+        "failures": "\n".join(_row(member, proposal.cluster.metrics) for member in members),
         "passing": "\n".join(_row(row) for row in proposal.passing[:MOST_PASSING]),
         "attempts": "\n".join(_attempt(attempt) for attempt in proposal.attempts[-MOST_ATTEMPTS:]),
     }
@@ -159,13 +159,14 @@ def _prompt_lines(proposal: Proposal) -> list[str]:
     return lines
 
 
-def _row(row: Failure) -> str:
+def _row(row: Failure, metrics: Sequence[str] = ()) -> str:
+    """One row; of a member, the reasons of this cause alone: it may fail for another one too."""
     shown = {
         "id": row.example.id,
         "input": {name: _cut(value) for name, value in row.example.inputs.items()},
         "output": _cut(row.result.output),
         "expected": _cut(row.example.expected),
-        "reasons": [score.reason for score in row.failed],
+        "reasons": [score.reason for score in row.failed if not metrics or score.metric in metrics],
     }
     return json.dumps(shown, ensure_ascii=False)
 

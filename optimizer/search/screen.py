@@ -6,7 +6,7 @@ What mends nothing goes no further; what it did is told to the next proposal.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from optimizer.dataset import Example, Split
 from optimizer.edits import Edit, apply
@@ -16,7 +16,7 @@ from optimizer.failures import Cluster
 from optimizer.mutate.base import Proposal
 from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
-from optimizer.results import Evaluation
+from optimizer.results import Evaluation, Result
 from optimizer.stats import EPSILON, differences_of
 
 FIRST_ROWS = 4
@@ -24,7 +24,7 @@ FIRST_ROWS = 4
 MORE_ROWS = 4
 """Further failing rows for edits that mended one of the first."""
 GUARDS = 4
-"""Passing rows that an edit must not break."""
+"""Rows without the cause that an edit must not make worse."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,7 +34,7 @@ class Screened:
     edit: Edit
     """The edit."""
     mended: int = 0
-    """Failing rows whose score rose."""
+    """Failing rows whose broken expectation got better."""
     tried: int = 0
     """Failing rows tried."""
     worsened: tuple[str, ...] = ()
@@ -73,8 +73,8 @@ class Candidates:
     """Validated edits."""
     keep_calls: int = 0
     """Requests of the plan that must be left for the trials."""
-    rows: Mapping[str, Example] = field(default_factory=dict)
-    """Train rows by id."""
+    rows: Sequence[Example] = ()
+    """Train rows in their frozen order: guards are drawn from them."""
 
 
 async def screen(bench: Bench, wanted: Candidates, round_number: int) -> tuple[Screened, ...]:
@@ -139,13 +139,20 @@ async def _try(
 
 def _measured(edit: Edit, wanted: Candidates, evaluation: Evaluation) -> Screened:
     changed = differences_of(wanted.base, evaluation)
-    failing = {member.example.id for member in wanted.proposals[edit.cluster].cluster.members}
+    cause = wanted.proposals[edit.cluster].cluster
+    failing = {member.example.id for member in cause.members} & changed.keys()
     return Screened(
         edit=edit,
-        mended=sum(key in failing and change > EPSILON for key, change in changed.items()),
-        tried=sum(key in failing for key in changed),
+        mended=sum(_mended(wanted.base.results[key], evaluation.results[key], cause.metrics) for key in failing),
+        tried=len(failing),
         worsened=tuple(key for key, change in changed.items() if change < -EPSILON),
     )
+
+
+def _mended(before: Result, after: Result, metrics: Sequence[str]) -> bool:
+    """Whether the broken expectation itself got better; a row with two causes may rise for the other one."""
+    old = {score.metric: score.value for score in before.scores}
+    return any(score.metric in metrics and score.value > old[score.metric] + EPSILON for score in after.scores)
 
 
 def _joined(first: Screened, second: Screened | None) -> Screened:
@@ -165,4 +172,9 @@ def _failing(wanted: Candidates, edit: Edit) -> list[Example]:
 
 
 def _guards(wanted: Candidates, edit: Edit) -> list[Example]:
-    return [row.example for row in wanted.proposals[edit.cluster].passing[:GUARDS]]
+    """Near misses first, then rows that fail for other causes: those can lose score too."""
+    proposal = wanted.proposals[edit.cluster]
+    near = [row.example for row in proposal.passing[: GUARDS // 2]]
+    known = {row.id for row in near} | {member.example.id for member in proposal.cluster.members}
+    others = [row for row in wanted.rows if row.id not in known and wanted.base.results[row.id].score]
+    return [*near, *others][:GUARDS]
