@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 
 LABEL = 8
 """Columns of a label."""
+_WORD = re.compile(r" *[^ ]+| +$")
 
 
 @dataclass(slots=True)
@@ -78,15 +80,17 @@ def _trimmed(parts: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def fold(text: str, cells: int) -> list[str]:
-    """Cut a text into lines of at most that many terminal cells, between words where it can be done."""
+    """Cut a text into lines of at most that many terminal cells, between words where it can be done.
+
+    Spaces inside a line stay as they are; those where it is cut go.
+    """
     from rich.cells import cell_len, chop_cells
 
     lines = [""]
-    for word in text.split(" "):
-        for piece in [word] if cell_len(word) <= cells else chop_cells(word, cells):
-            joined = f"{lines[-1]} {piece}" if lines[-1] else piece
-            if cell_len(joined) <= cells:
-                lines[-1] = joined
-            else:
-                lines.append(piece)
+    for word in _WORD.findall(text):
+        if cell_len(lines[-1]) + cell_len(word) <= cells:
+            lines[-1] += word
+            continue
+        pieces = chop_cells(word.lstrip(" "), cells)
+        lines = [*lines, *pieces] if lines[-1] else pieces
     return lines

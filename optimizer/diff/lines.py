@@ -1,0 +1,288 @@
+"""Two versions of a prompt, matched line by line and word by word, with what a run knows of each change."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from optimizer.dataset import Split, display
+from optimizer.events import EditJudged
+from optimizer.outcome import LineWorth
+from optimizer.prompt import Line, Prompt, PromptMessage
+from optimizer.store.figures import Flips, flips
+from optimizer.store.reader import RunReader
+
+SAME, ADDED, REMOVED, REPLACED = "same", "added", "removed", "replaced"
+ALIKE = 0.4
+"""Lines without a common id are one line that was replaced from this likeness on, in [0, 1]."""
+_WORD = re.compile(r"\s+|\w+|[^\w\s]")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Words:
+    """A stretch of a changed line."""
+
+    change: str
+    """`same`, `added` or `removed`."""
+    text: str
+    """The words, with the spaces between them."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Price:
+    """What a run knows of a changed line."""
+
+    why: str = ""
+    """The proposer's reason."""
+    cluster: str = ""
+    """Label of the cluster that it aims at."""
+    worth: float | None = None
+    """Score with it minus score without it on val, in [-1, 1]; None where it was not measured."""
+    ci: tuple[float, float] | None = None
+    """95% interval; optimistic."""
+    label: str = ""
+    """`earns`, `hurts` or `not measurable`; empty where it was not priced."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LineChange:
+    """One line of either version."""
+
+    change: str
+    """`same`, `added`, `removed` or `replaced`."""
+    message: int
+    """Index of its message."""
+    role: str
+    """Role of that message."""
+    before: Line | None
+    """The line in the first version."""
+    after: Line | None
+    """The line in the second version."""
+    words: tuple[Words, ...] = ()
+    """What changed inside a replaced line."""
+    price: Price | None = None
+    """What a run knows of it."""
+
+    @property
+    def id(self) -> str:
+        """Id of the line: that of the second version, where it is there."""
+        line = self.after or self.before
+        return line.id if line else ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PromptDiff:
+    """Two versions side by side."""
+
+    before: Prompt
+    """The first version."""
+    after: Prompt
+    """The second version."""
+    lines: tuple[LineChange, ...]
+    """All lines of both, in order."""
+    settings: tuple[str, ...] = ()
+    """What changed besides: parameters, demos, variables, in words."""
+    flips: Mapping[Split, Flips] = field(default_factory=dict)
+    """Rows that came out otherwise, by split, where a run has results of both."""
+    stand_in: bool = False
+    """True where the run's figures come from the offline stand-in."""
+
+    @property
+    def changes(self) -> tuple[LineChange, ...]:
+        """Lines that differ."""
+        return tuple(line for line in self.lines if line.change != SAME)
+
+    def to_json(self) -> dict[str, Any]:
+        """The diff as plain values."""
+        return {
+            "before": _version(self.before),
+            "after": _version(self.after),
+            "lines": [_json_line(line) for line in self.changes],
+            "unchanged": len(self.lines) - len(self.changes),
+            "settings": list(self.settings),
+            "flips": {
+                split.value: {"rows": found.rows, "fixed": list(found.fixed), "broken": list(found.broken)}
+                for split, found in self.flips.items()
+            },
+            "stand_in": self.stand_in,
+        }
+
+
+def diff(before: Prompt, after: Prompt, *, reader: RunReader | None = None) -> PromptDiff:
+    """Compare two versions.
+
+    Lines are matched by their text first, then by their id, then by likeness: so versions that were numbered anew
+    compare as well as those that kept their ids.
+
+    Args:
+        before: the first version.
+        after: the second version.
+        reader: a run that knows why lines changed, what they are worth, and which rows flipped; None for none.
+    """
+    prices = _Prices(reader) if reader is not None else None
+    lines: list[LineChange] = []
+    pairs = itertools.zip_longest(before.messages, after.messages)
+    for number, (old, new) in enumerate(pairs):
+        lines += _message(number, old, new, prices)
+    return PromptDiff(
+        before=before,
+        after=after,
+        lines=tuple(lines),
+        settings=tuple(_settings(before, after)),
+        flips={} if reader is None else flips(reader, before.fingerprint, after.fingerprint),
+        stand_in=reader is not None and reader.meta.stand_in,
+    )
+
+
+class _Prices:
+    """What a run knows of changed lines."""
+
+    def __init__(self, reader: RunReader) -> None:
+        self._worth = {worth.id: worth for worth in reader.lines()}
+        self._labels = dict(reader.query("SELECT id, label FROM clusters ORDER BY round"))
+        self._edits: dict[str, EditJudged] = {}
+        for judged in reader.edits():
+            key = judged.edit.text if judged.edit.text is not None else f"- {judged.edit.target}"
+            if key not in self._edits or judged.outcome == "passed":
+                self._edits[key] = judged
+
+    def of(self, before: Line | None, after: Line | None) -> Price | None:
+        """The price of one change; None where the run knows nothing of it."""
+        line = after or before
+        assert line is not None
+        judged = self._edits.get(line.text if after is not None else f"- {line.id}")
+        worth = self._worth.get(line.id)
+        if worth is not None and worth.text != line.content:
+            worth = None
+        if judged is None and worth is None:
+            return None
+        return _price(judged, worth, self._labels)
+
+
+def _price(judged: EditJudged | None, worth: LineWorth | None, labels: Mapping[str, str]) -> Price:
+    aimed = "" if judged is None else labels.get(judged.edit.cluster, "")
+    return Price(
+        why="" if judged is None else judged.edit.why,
+        cluster=worth.cluster if worth is not None and worth.cluster else aimed,
+        worth=None if worth is None else worth.worth,
+        ci=None if worth is None else worth.ci,
+        label="" if worth is None else worth.label,
+    )
+
+
+def _message(
+    number: int, old: PromptMessage | None, new: PromptMessage | None, prices: _Prices | None
+) -> Iterator[LineChange]:
+    role = _role(old, new)
+    for before, after in _pairs(old.lines if old else (), new.lines if new else ()):
+        if before is not None and after is not None:
+            change = SAME if before.content == after.content else REPLACED
+        else:
+            change = ADDED if before is None else REMOVED
+        yield LineChange(
+            change=change,
+            message=number,
+            role=role,
+            before=before,
+            after=after,
+            words=_words(before.content, after.content) if change == REPLACED and before and after else (),
+            price=prices.of(before, after) if prices is not None and change != SAME else None,
+        )
+
+
+def _role(old: PromptMessage | None, new: PromptMessage | None) -> str:
+    """`system`, or `system -> user` where it changed."""
+    roles = dict.fromkeys(message.role for message in (old, new) if message is not None)
+    return " -> ".join(roles)
+
+
+def _pairs(old: Sequence[Line], new: Sequence[Line]) -> Iterator[tuple[Line | None, Line | None]]:
+    matcher = difflib.SequenceMatcher(None, [line.content for line in old], [line.content for line in new], False)
+    for tag, start, end, new_start, new_end in matcher.get_opcodes():
+        if tag == "equal":
+            yield from zip(old[start:end], new[new_start:new_end], strict=True)
+        else:
+            yield from _replaced(old[start:end], new[new_start:new_end])
+
+
+def _replaced(old: Sequence[Line], new: Sequence[Line]) -> Iterator[tuple[Line | None, Line | None]]:
+    """Pair what is left, in order: lines of one id, or lines that are alike; the rest was removed or added."""
+    rest = list(old)
+    for line in new:
+        place = next((index for index, known in enumerate(rest) if known.id == line.id), None)
+        if place is None:
+            place = next((index for index, known in enumerate(rest) if _alike(known, line, new)), None)
+        if place is None:
+            yield None, line
+            continue
+        for gone in rest[:place]:
+            yield gone, None
+        yield rest[place], line
+        rest = rest[place + 1 :]
+    for gone in rest:
+        yield gone, None
+
+
+def _alike(known: Line, line: Line, new: Sequence[Line]) -> bool:
+    if any(other.id == known.id for other in new):
+        return False  # It has a partner of its own.
+    return difflib.SequenceMatcher(None, known.content, line.content, False).ratio() >= ALIKE
+
+
+def _words(before: str, after: str) -> tuple[Words, ...]:
+    old, new = _WORD.findall(before), _WORD.findall(after)
+    found: list[Words] = []
+    for tag, start, end, new_start, new_end in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
+        if tag == "equal":
+            found.append(Words(change=SAME, text="".join(old[start:end])))
+            continue
+        if end > start:
+            found.append(Words(change=REMOVED, text="".join(old[start:end])))
+        if new_end > new_start:
+            found.append(Words(change=ADDED, text="".join(new[new_start:new_end])))
+    return tuple(found)
+
+
+def _settings(before: Prompt, after: Prompt) -> Iterator[str]:
+    for name in sorted({*before.params, *after.params}):
+        old, new = before.params.get(name), after.params.get(name)
+        if old != new or (name in before.params) != (name in after.params):
+            told = [display(value) if name in params else "not set" for value, params in _sides(name, before, after)]
+            yield f"parameter {name}: {told[0]} -> {told[1]}"
+    gone = [demo for demo in before.demos if demo not in after.demos]
+    come = [demo for demo in after.demos if demo not in before.demos]
+    if gone or come:
+        yield f"demos: {len(come)} added, {len(gone)} removed"
+    for what, names in (("added", after.variables - before.variables), ("removed", before.variables - after.variables)):
+        if names:
+            yield f"variables {what}: {', '.join(sorted(names))}"
+
+
+def _sides(name: str, before: Prompt, after: Prompt) -> list[tuple[Any, Mapping[str, Any]]]:
+    return [(prompt.params.get(name), prompt.params) for prompt in (before, after)]
+
+
+def _version(prompt: Prompt) -> dict[str, Any]:
+    return {"ref": prompt.ref, "version": prompt.version, "fingerprint": prompt.fingerprint}
+
+
+def _json_line(line: LineChange) -> dict[str, Any]:
+    price = line.price
+    return {
+        "id": line.id,
+        "change": line.change,
+        "message": line.message,
+        "role": line.role,
+        "before": None if line.before is None else line.before.content,
+        "after": None if line.after is None else line.after.content,
+        "words": [{"change": words.change, "text": words.text} for words in line.words],
+        "why": price.why if price else None,
+        "cluster": price.cluster if price else None,
+        "worth": price.worth if price else None,
+        "ci": list(price.ci) if price and price.ci else None,
+        "label": price.label if price else None,
+    }
