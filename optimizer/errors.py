@@ -52,8 +52,14 @@ class Problem:
     """What to do about it."""
 
     def __str__(self) -> str:
-        field = f" {self.field}:" if self.field else ""
-        return f"{self.where}:{field} {self.problem} ({self.fix})"
+        field = f" {_plain(self.field, 120)}:" if self.field else ""
+        return f"{_plain(self.where, 1000)}:{field} {_plain(self.problem, 400)} ({_plain(self.fix, 400)})"
+
+
+def _plain(text: str, most: int) -> str:
+    """Text of a file as a message may show it: no control, bidi or line-end characters, cut where it is long."""
+    cut = text if len(text) <= most else f"{text[: most - 3]}..."
+    return cut if cut.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in cut)
 
 
 class DataError(UserError):

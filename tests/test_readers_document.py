@@ -142,3 +142,8 @@ def test_an_alias_bomb_is_refused_at_the_first_alias() -> None:
 def test_a_document_over_the_cap_is_refused() -> None:
     with pytest.raises(DataError, match="more than 10 characters"):
         parse("a: " + "x" * 10, PATH, Caps(document_bytes=10))
+
+
+def test_a_document_of_too_many_values_is_refused() -> None:
+    with pytest.raises(DataError, match="file.yaml:4: more than 4 values"):
+        parse("- a\n" * 9, PATH, Caps(nodes=4))

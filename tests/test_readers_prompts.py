@@ -30,7 +30,8 @@ def write(folder: Path, name: str, content: str | bytes) -> Path:
 def test_a_text_with_a_variable_is_the_user_message(tmp_path: Path, ending: str) -> None:
     prompt = load_prompt(write(tmp_path, f"greet{ending}", "Answer briefly.\n{{ question }}\n"))
     assert shape(prompt) == [("user", ["Answer briefly.", "{{ question }}"])]
-    assert (prompt.name, prompt.version, prompt.variables) == ("greet", None, {"question"})
+    assert (prompt.name, prompt.version) == ("greet", None)
+    assert prompt.variables == {"question"}
     assert [line.id for line in prompt.lines] == ["L1", "L2"]
 
 

@@ -91,6 +91,11 @@ def test_rows_that_repeat_are_left_out_with_a_warning(tmp_path: Path) -> None:
     assert any("repeat" in warning for warning in ledger.warnings)
 
 
+def test_a_repeat_that_names_a_split_gives_it_to_the_row_that_is_kept(tmp_path: Path) -> None:
+    examples, ledger = load_examples(write(tmp_path, jsonl({"q": "a"}, {"q": "a", "split": "val"})))
+    assert ledger.splits == {examples[0].id: Split.VAL}
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -310,3 +315,10 @@ def test_a_key_in_a_row_is_told_of_but_not_shown(tmp_path: Path) -> None:
     told = " | ".join(ledger(tmp_path, {"q": "a"}, {"q": f"use {secret}"}).warnings)
     assert "line 2 holds what looks like a key" in told
     assert secret not in told
+
+
+def test_a_message_is_one_plain_line_whatever_a_field_is_called(tmp_path: Path) -> None:
+    (told,) = problems(write(tmp_path, jsonl({"a\n\x1b]52;c;x\x07\u202e": float("nan")})))
+    assert "a\\n\\x1b]52;c;x\\x07\\u202e: NaN is not a finite number" in told
+    (told,) = problems(write(tmp_path, jsonl({"x" * 10_000: float("nan")})))
+    assert len(told) < 400

@@ -38,6 +38,8 @@ class Caps:
     """Rows of an eval set."""
     depth: int = 64
     """Nesting of lists and objects."""
+    nodes: int = 20_000
+    """Values of one YAML document."""
     digits: int = 300
     """Length of one number; longer ones do not fit a float."""
     problems: int = 200

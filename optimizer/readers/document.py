@@ -113,6 +113,7 @@ class _Builder:
         self._shown_again = shown_again
         self._open: list[_Open] = []
         self._documents = 0
+        self._nodes = 0
 
     def take(self, event: Any) -> None:
         """One event of the parser."""
@@ -132,6 +133,9 @@ class _Builder:
             self._node(event, kind, line)
 
     def _node(self, event: Any, kind: str, line: int) -> None:
+        self._nodes += 1
+        if self._nodes > self._caps.nodes:
+            raise self._fault(line, f"more than {self._caps.nodes:,} values", "use a smaller file")
         parent = self._open[-1] if self._open else None
         if parent is not None and isinstance(parent.value, dict) and parent.key is None:
             self._key(event, kind, line, parent, parent.value)

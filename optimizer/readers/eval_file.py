@@ -46,7 +46,8 @@ def _endpoint(value: str) -> str:
     return value
 
 
-def _params(value: dict[str, Any]) -> dict[str, Any]:
+def check_params(value: dict[str, Any]) -> dict[str, Any]:
+    """Parameters of a call, as they are. Raises ValueError for a name that looks like a secret's."""
     for key in value:
         if _SECRET.search(key):
             raise ValueError(f"{key!r} looks like a secret; put keys into the environment")
@@ -83,7 +84,7 @@ class ModelBlock(Strict):
         Field(description="Endpoint that speaks the OpenAI protocol."),
     ] = None
     params: Annotated[
-        dict[str, Any], AfterValidator(_params), Field(description="Parameters of every call; keys stay outside.")
+        dict[str, Any], AfterValidator(check_params), Field(description="Parameters of every call; keys stay outside.")
     ] = {}
     price: Annotated[PriceBlock | None, Field(description="US dollars per million tokens.")] = None
 

@@ -114,10 +114,11 @@ def distinct(rows: Sequence[Row], spec: DataSpec, found: Findings) -> tuple[list
         elif first.content != row.content:
             problem = f"the same input as on line {first.line}, with another {spec.expected}"
             found.add(row.line, spec.expected, problem, "keep one answer")
-        elif first.split != row.split:
-            splits = f"{first.split or 'none given'} and {row.split or 'none given'}"
+        elif first.split and row.split and first.split != row.split:
+            splits = f"{first.split} and {row.split}"
             found.add(row.line, spec.split, f"the same row as on line {first.line} in two splits: {splits}", "keep one")
         else:
+            first.split = first.split or row.split
             skipped.append(Skipped(where=found.where(row.line), reason=f"the same row as on line {first.line}"))
     return kept, skipped
 
