@@ -254,7 +254,9 @@ def _common_name(mine: Sequence[Row], passing: Sequence[Row], wanted: str) -> st
         return str(named.most_common(1)[0][0])
     held = Counter(plain(word) for row in passing for word in set(TOKEN.findall(row.output)))
     for pattern in (CAPITAL, TOKEN):
-        counts = Counter(word for row in mine for word in set(pattern.findall(row.output)) if plain(word) not in STOP)
+        counts: Counter[str] = Counter(
+            word for row in mine for word in set(pattern.findall(row.output)) if plain(word) not in STOP
+        )
         for word, count in counts.most_common(6):
             rare = held[plain(word)] <= 0.34 * len(passing)
             if (

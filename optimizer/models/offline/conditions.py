@@ -305,7 +305,8 @@ def sentiment_meant(text: str) -> str | None:
         if side:
             near = " ".join(words[max(0, index - 3) : index])
             near = re.split(r"\b(?:but|and|while|yet|with)\b(?! no| not| never| without)", near)[-1]
-            sides[side] = sides.get(side, False) or not (NEGATION.search(near) or "n't" in near)
+            void = words[index + 1 : index + 2] in (["nothing"], ["none"], ["nobody"])
+            sides[side] = sides.get(side, False) or not (void or NEGATION.search(near) or "n't" in near)
     if sides.get("praise") and sides.get("complaint") and not re.search(r"\bneither\b", lowered):
         return "both"
     if not sides and OPINION.search(lowered) and NEGATION.search(lowered):

@@ -14,6 +14,7 @@ from optimizer.models.offline.rules import Ban, Bare, Case, Choices, Limit, Rule
 from optimizer.models.offline.terms import IDENTIFIER, meaning_of, straight
 from optimizer.models.offline.world import load, plain
 
+LISTING = re.compile(r":\s*$|\bone of\s*$", re.IGNORECASE)
 BULLET = re.compile(r"^\s*(?:[-*•+]|\(?\d{1,2}[.)])\s+(?P<item>.+?)\s*$")
 
 
@@ -113,7 +114,7 @@ def _merge_lists(lines: Iterable[str]) -> list[str]:
             merged[heading] += ("" if merged[heading].endswith(":") else ",") + " " + match["item"].rstrip(".,;")
             continue
         merged.append(line)
-        heading = len(merged) - 1 if line.rstrip().endswith(":") else heading if not line.strip() else -1
+        heading = len(merged) - 1 if LISTING.search(line) else heading if not line.strip() else -1
     return merged
 
 

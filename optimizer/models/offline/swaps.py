@@ -21,6 +21,11 @@ NOT = (
     r"(?:instead of|rather than|in place of|in lieu of|in the place of|,? ?(?:and |but )?never|,? ?(?:and )?not|"
     r"as a (?:substitute|replacement|stand-in) for|in preference to|in (?:the )?stead of|as opposed to)"
 )
+SEP = (
+    r"\s*(?:,|;|:|-|\.|\band\b|\bbut\b|\brather\b|\binstead\b)"
+    r"(?:\s|\band\b|\bbut\b|\bthen\b|\binstead\b|\balways\b|\bonly\b|\bjust\b|\bplease\b|\brather\b|\byou should\b|"
+    r"\bwe\b|\byou\b)*"
+)
 THEN = (
     r"(?:,|;|:|-|\.|\band\b|\bbut\b|\bthen\b|\binstead\b|\balways\b|\bonly\b|\bjust\b|\bplease\b|\brather\b|\byou "
     r"should\b|\s)+"
@@ -33,7 +38,7 @@ LINKED = (
     r"answered (?:as|with)|addressed as|rechristened|cited as|described as|going by)"
 )
 BE = (
-    r"(?:is|are|was|be|gets|has been|have been|must be|should be|shall be|will be|is to be|has to be|needs to be|"
+    r"(?:is|are|was|be|gets|has been|have been|must be|should be|shall be|will be|be|is to be|has to be|needs to be|"
     r"ought to be|can be)"
 )
 CALL = (
@@ -68,6 +73,8 @@ FORMS = (
     r"(?: (?:every|each|any|all|the)(?: (?:mention|occurrence|instance|use|appearance)s? of)?)? <S> (?:with|by|for|to|"
     r"into|as|in favou?r of) <T>",
     r"\b(?:substitute|swap in|put in|fill in|bring in) <T> (?:for|in for|in place of|where you find) <S>",
+    r"\b(?:treat|take|use|regard|see|consider|have) <T> as (?:the |a )?(?:new |right )?(?:name|word|term|label) (?:of|"
+    r"for) <S>",
     rf"\b{CALL} <S> (?:only |always |simply |just )?(?:as|by the name(?: of)?|with the name|under the name(?: of)?|"
     r"using the name) <T>",
     rf"\b(?:call|name|dub) (?P<s>(?:the|that|this) [\w' ]{{3,60}}?) (?-i:(?P<t>{QUOTED}|[A-Z][\w-]*))\W*$",
@@ -93,12 +100,13 @@ FORMS = (
     r"(?:right|correct|proper|new|only|house|true|wanted|preferred|accepted) (?:name|word|term|label|answer)(?: "
     rf"here)?(?: for \w+)? (?:is|reads|must be) <T>,? (?:{NOT}) <S>",
     r"\bname (?:of|for) <S> (?:is|must be|should be|shall be)(?: now| here| always| to be)* <T>",
-    rf"^{NO}(?: (?:ever|{WRITE}|the use of))*,? <S>(?: (?:ever|again|at all|anywhere|in (?:the|your|an) (?:answer|"
+    rf"^(?:(?:we|you|one|people|they|i) )?{NO}(?: (?:ever|{WRITE}|the use of))*,? <S>(?: (?:ever|again|at all|"
+    r"anywhere|in (?:the|your|an|this|our) (?:house|place|text|play|answer|"
     r"reply|output)))?"
-    rf"(?:{THEN}(?:it is|he is|it's|he's|only|always)? ?(?:{WRITE}|to) |(?:,|;| -)? (?:but|always|instead|only)(?: "
+    rf"(?:{SEP}(?:it is|he is|it's|he's|only|always)? ?(?:{WRITE}|to) |(?:,|;| -)? (?:but|always|instead|only)(?: "
     r"always| only| rather| instead)? )<T>(?: instead| in its place| in his place| always| only)*",
     r"<S> (?:must|should|may|shall|is|can)? ?(?:never|not|wrong|forbidden|banned|out|taboo|off limits|to be "
-    rf"avoided)[^,;.:-]*{THEN}(?:{WRITE}) <T>",
+    rf"avoided)[^,;.:-]*{SEP}(?:{WRITE}) <T>",
     rf"\b{WRITE} <T> (?:when(?:ever)?|where(?:ver)?|if|every time|each time|everywhere|anywhere|as soon as)(?: "
     r"(?:that|you|the (?:right |true |correct )?(?:answer|name|output)|others|people|someone|anyone|speak of|we|most|"
     r"would|"
@@ -111,7 +119,7 @@ FORMS = (
     r"\b(?:give|assign|grant) <S> the (?:new )?name(?: of)? <T>",
     rf"\b{WRITE} <T>(?: as (?:the|a) (?:new )?name)? (?:for|over) <S>",
     r"^(?:the (?:name|word) )?(?:it is |it's |always |only |please )*<T>(?:,? instead of|,? rather than|,? in place "
-    rf"of|,? and never|, never|,? not|,? and not) (?:{WRITE} )?<S>(?=\W*$| please)",
+    rf"of|,? and never|, never|, not|,? and not) (?:{WRITE} )?<S>(?=\W*$| please)",
 )
 AND = r"\s*(?:,|;|\band\b|\bor\b)\s*(?:and |or )?"
 MORE = {
@@ -137,6 +145,15 @@ FIELD_SUFFIX = re.compile(
     r"type| kind)?)(?: (?:field|key|value|property|label|entry|slot))?\W*$",
     re.IGNORECASE,
 )
+NO_TERM = re.compile(
+    r"(?:is|are|be|to|of|as|not|never|would|will|do|does|we|you|ever|appear\w*|say|write|mention|must|should|may|that|"
+    r"than|"
+    r"which|who|when|where|there|instead|only|always|just|also)(?:\s|$)|(?:the|a|an)$",
+    re.IGNORECASE,
+)
+"""How a piece of a sentence begins that is no name, word or label."""
+DESCRIBED = re.compile(r"\bthe (?:young|old|exiled|banished|lovesick|other|elder|younger) $", re.IGNORECASE)
+"""What makes a description of the name that follows."""
 NEGATED = re.compile(rf"(?:\b{NO}|\bnot to|\bwithout ever)\s*(?:ever |again |simply |just |to )?$", re.IGNORECASE)
 
 
@@ -192,23 +209,20 @@ def scope(sentence: str) -> tuple[str | None, str]:
 
 def _swaps(sentence: str, field: str | None) -> Iterator[Swap]:
     for form in _forms():
-        match = form.search(sentence)
-        if match is None:
-            continue
-        pair = _pair(match)
-        if pair is None:
-            continue
-        denied = bool(NEGATED.search(sentence[: match.start()]))
-        yield Swap(source=pair[0], target=pair[1], field=field, denied=denied)
-        cursor, source_first = match.end(), match.start("s") < match.start("t")
-        while True:
-            onward = (more.match(sentence, cursor) for more in _more(source_first))
-            found = next((hit for hit in onward if hit is not None and _pair(hit)), None)
-            if found is None:
-                return
-            source, target = _pair(found) or ("", "")
-            yield Swap(source=source, target=target, field=field, denied=denied)
-            cursor = found.end()
+        match = next((hit for hit in form.finditer(sentence) if _pair(hit)), None)
+        if match is not None:
+            break
+    else:
+        return
+    denied = bool(NEGATED.search(sentence[: match.start()]))
+    cursor, source_first = match.end(), match.start("s") < match.start("t")
+    found: re.Match[str] | None = match
+    while found is not None:
+        source, target = _pair(found) or ("", "")
+        yield Swap(source=source, target=target, field=field, denied=denied)
+        cursor = found.end()
+        onward = (more.match(sentence, cursor) for more in _more(source_first))
+        found = next((hit for hit in onward if hit is not None and _pair(hit)), None)
 
 
 def _pair(match: re.Match[str]) -> tuple[str, str] | None:
@@ -218,6 +232,13 @@ def _pair(match: re.Match[str]) -> tuple[str, str] | None:
     source, target = bare(groups["s"]), bare(groups["t"])
     if not source or not target or source.casefold() == target.casefold():
         return None
-    if source.lower() in JUNK or target.lower() in JUNK:
+    if any(_no_term(raw, term) for raw, term in ((groups["s"], source), (groups["t"], target))):
         return None
+    described = DESCRIBED.search(match.string[: match.start("s")])
+    if described and source[0].isupper():
+        source = described.group(0) + source
     return source, target
+
+
+def _no_term(raw: str, term: str) -> bool:
+    return raw[0] not in "\"'" and (term.lower() in JUNK or NO_TERM.match(term) is not None)

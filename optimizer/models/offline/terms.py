@@ -15,10 +15,9 @@ BARE = r"[\w&'./+-]+(?: (?!instead\b|rather\b|never\b|not\b)[\w&'./+-]+){0,3}?"
 LONG_BARE = r"[\w&'./+-]+(?: (?!instead\b|rather\b)[\w&'./+-]+){0,8}?"
 NAMED = (
     r"(?!(?:In|The|Always|Never|Please|Use|Write|Say|If|When|For|Do|Not|And|But|Here|Where|Wherever|Whenever|Instead|"
-    r"Rather|Call|Name|"
-    r"Replace|Refer|Only|Just|It|This|That|You|Your|Every|All|Answer|Reply|Note|Remember|Treat|With|As|Put|Give|Avoid|"
-    r"Name)\b)"
-    r"[A-Z][\w-]+(?:'(?!s\b)\w+)?(?: [A-Z][\w-]*){0,2}"
+    r"Rather|Call|Name|Replace|Refer|Only|Just|It|This|That|You|Your|Every|All|Answer|Reply|Note|Remember|Treat|With|"
+    r"As|Put|Give|Avoid|Let|Any|We|Our|From|Now|Think|Speak|Swap|Substitute|Change|Rename|Make|Have|Must|Should|"
+    r"Address|Important|Rule)\b)[A-Z][\w-]+(?:'(?!s\b)\w+)?(?: [A-Z][\w-]*){0,2}"
 )
 KIND = (
     r"(?:(?:the|a|an|his|her|their|its) )?(?:(?:new |real |right |proper |single |exact |bare |other |short )?"

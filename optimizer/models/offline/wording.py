@@ -96,7 +96,7 @@ def _shorten(text: str, short: str, unit: str, most: int) -> str:
         return " ".join(SENTENCE_END.split(text)[:most])
     if unit == "characters":
         return text if len(text) <= most else short if len(short) <= most else short[:most]
-    if len(text.split()) <= most:
+    if len(text.split()) <= most and most > 1:
         return text
     if len(short.split()) <= most:
         return short
