@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from optimizer.budget import Budget, Spent
+from optimizer.config import BudgetSpec, Price
+from optimizer.errors import BudgetExceeded, ConfigError
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def call(budget: Budget, *, estimate: int = 10, used: int = 10, usd: float | None = None) -> None:
+    held = budget.reserve(tokens=estimate, usd=usd)
+    assert held is not None
+    budget.settle(held, tokens=used, usd=usd)
+
+
+def test_without_limits_everything_is_paid():
+    budget = Budget(BudgetSpec())
+    for _ in range(100):
+        call(budget, estimate=10**9, used=10**9, usd=10.0)
+    assert budget.spent.calls == 100
+    assert budget.remaining() == BudgetSpec()
+
+
+def test_calls_stop_at_the_limit():
+    budget = Budget(BudgetSpec(calls=3))
+    for left in (2, 1, 0):
+        call(budget)
+        assert budget.remaining().calls == left
+    with pytest.raises(BudgetExceeded, match=r"budget of 3 calls is used up; raise budget.calls and resume"):
+        budget.reserve(tokens=1, usd=None)
+    assert budget.spent.calls == 3
+
+
+def test_calls_in_flight_count_at_once():
+    budget = Budget(BudgetSpec(calls=2))
+    assert budget.reserve(tokens=1, usd=None) and budget.reserve(tokens=1, usd=None)
+    with pytest.raises(BudgetExceeded):
+        budget.reserve(tokens=1, usd=None)
+
+
+def test_a_withdrawn_reservation_costs_nothing():
+    budget = Budget(BudgetSpec(calls=1, tokens=100))
+    held = budget.reserve(tokens=100, usd=None)
+    assert held is not None
+    budget.withdraw(held)
+    assert budget.spent.calls == 0 and budget.remaining().tokens == 100
+    call(budget)
+
+
+@pytest.mark.parametrize("limit", [BudgetSpec(tokens=100), BudgetSpec(usd=1.0)])
+def test_what_calls_in_flight_may_cost_is_held_back(limit):
+    budget = Budget(limit)
+    first = budget.reserve(tokens=60, usd=0.6)
+    assert first is not None
+    assert budget.reserve(tokens=60, usd=0.6) is None, "it fits once the first turns out cheap"
+    budget.settle(first, tokens=10, usd=0.1)
+    assert budget.reserve(tokens=60, usd=0.6) is not None
+
+
+def test_tokens_that_can_never_fit_end_the_run():
+    budget = Budget(BudgetSpec(tokens=100))
+    call(budget, estimate=50, used=95)
+    with pytest.raises(BudgetExceeded, match="budget of 100 tokens reached at 95, and the next call may need 50"):
+        budget.reserve(tokens=50, usd=None)
+
+
+def test_dollars_that_can_never_fit_end_the_run():
+    budget = Budget(BudgetSpec(usd=2.0))
+    call(budget, usd=1.98)
+    with pytest.raises(BudgetExceeded, match=r"budget of 2 usd reached at 1\.9800.*0\.0500"):
+        budget.reserve(tokens=1, usd=0.05)
+
+
+def test_minutes_run_on_the_clock_that_never_goes_back():
+    clock = Clock()
+    budget = Budget(BudgetSpec(minutes=2), clock)
+    call(budget)
+    clock.now += 119
+    call(budget)
+    assert budget.remaining().minutes == pytest.approx(1 / 60)
+    clock.now += 1
+    with pytest.raises(BudgetExceeded, match="budget of 2 minutes is used up"):
+        budget.reserve(tokens=1, usd=None)
+
+
+def test_a_resumed_run_goes_on_from_what_was_spent():
+    clock = Clock()
+    before = Spent(calls=7, tokens=70, usd=0.7, seconds=30)
+    budget = Budget(BudgetSpec(calls=8, minutes=1), clock, spent=before)
+    clock.now += 5
+    assert budget.spent == Spent(calls=7, tokens=70, usd=0.7, seconds=35)
+    call(budget)
+    with pytest.raises(BudgetExceeded):
+        budget.reserve(tokens=1, usd=None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "price", "refused"),
+    [
+        (BudgetSpec(usd=1.0), None, True),
+        (BudgetSpec(usd=1.0), Price(input=0.0, output=0.0), False),
+        (BudgetSpec(calls=1), None, False),
+    ],
+)
+def test_dollars_need_a_price(spec, price, refused):
+    budget = Budget(spec)
+    if refused:
+        with pytest.raises(ConfigError, match="budget.usd needs a price, and none is known for some/model"):
+            budget.require_price("some/model", price)
+    else:
+        budget.require_price("some/model", price)
+
+
+def test_messages_are_one_line():
+    for spec in (BudgetSpec(calls=0), BudgetSpec(tokens=0), BudgetSpec(usd=0.0), BudgetSpec(minutes=0)):
+        with pytest.raises(BudgetExceeded) as caught:
+            Budget(spec).reserve(tokens=5, usd=0.5)
+        assert "\n" not in str(caught.value) and caught.value.exit_code == 5
+
+
+@given(st.lists(st.tuples(st.integers(1, 50), st.integers(0, 80)), max_size=60), st.integers(0, 500))
+def test_spending_passes_the_limit_by_no_more_than_one_bad_estimate(calls, limit):
+    budget = Budget(BudgetSpec(tokens=limit))
+    worst = 0
+    for estimate, used in calls:
+        try:
+            held = budget.reserve(tokens=estimate, usd=None)
+        except BudgetExceeded:
+            break
+        assert held is not None
+        budget.settle(held, tokens=used, usd=None)
+        worst = max(worst, used - estimate)
+    assert budget.spent.tokens <= limit + max(worst, 0)
