@@ -1,0 +1,120 @@
+"""Which run, and which prompt, a command means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optimizer.errors import UserError
+
+if TYPE_CHECKING:
+    from optimizer.outcome import Outcome
+    from optimizer.prompt import Prompt
+    from optimizer.readers.provenance import Provenance
+    from optimizer.store import RunReader
+
+ROOT = Path()
+"""The workspace: the working folder."""
+PROMPTS = ROOT / "prompts"
+LATEST = "latest"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Taken:
+    """A prompt that is to leave the workspace, with what is known of it."""
+
+    prompt: Prompt
+    """The prompt."""
+    base: Prompt | None
+    """What it was made from: the seed of its run, or its parent version."""
+    provenance: Provenance | None
+    """Where it comes from."""
+    run: str
+    """Id of the run that made it; empty where none is known."""
+    warning: str
+    """Why it should perhaps not leave; empty where nothing speaks against it."""
+
+
+@contextmanager
+def opened(run: str) -> Iterator[RunReader]:
+    """A run by its id, the beginning of it, or `latest`. Raises UserError with the nearest one there is."""
+    from optimizer.store import RunReader, find_run
+
+    with RunReader(ROOT, find_run(ROOT, run)) as reader:
+        yield reader
+
+
+def taken(target: str | None) -> Taken:
+    """What a run or `NAME@vN` stands for; None is the latest run.
+
+    Raises UserError where it stands for nothing.
+    """
+    if target is None or target == LATEST:
+        return _of_run(LATEST)
+    if is_prompt(target):
+        return _of_version(target)
+    return _of_run(target)
+
+
+def is_prompt(target: str) -> bool:
+    """True for `NAME@vN`, a file, and the name of a prompt that no run has."""
+    if "@" in target or Path(target).is_file():
+        return True
+    return (PROMPTS / target).is_dir() and not (ROOT / "runs" / target).exists()
+
+
+def _of_run(run: str) -> Taken:
+    from optimizer.ship import provenance
+
+    with opened(run) as reader:
+        winner, seed, outcome = reader.best(), reader.seed(), reader.outcome()
+        if winner is None or seed is None:
+            raise UserError(f"run {reader.id}: has no prompt yet (let it get further)")
+        written = reader.decisions("written")
+        version = written[-1].decided.figures.get("version") if written else None
+        origin = provenance(seed, winner, outcome, reader.id) if outcome else None
+        return Taken(
+            prompt=replace(winner, version=version or winner.version),
+            base=seed,
+            provenance=origin,
+            run=reader.id,
+            warning=_warning(reader.id, outcome, changed=winner.fingerprint != seed.fingerprint),
+        )
+
+
+def _warning(run: str, outcome: Outcome | None, *, changed: bool) -> str:
+    from optimizer.outcome import Verdict
+
+    if outcome is None:
+        return f"run {run} has not ended: this is its best prompt so far, and its gain is not tested"
+    if not changed:
+        return f"run {run} kept the prompt that it began with: {outcome.verdict}"
+    return "" if outcome.verdict is Verdict.GAIN_SHOWN else f"run {run} ended with {outcome.verdict}: {outcome.reason}"
+
+
+def _of_version(target: str) -> Taken:
+    from optimizer.readers.prompts import load_prompt, load_version
+    from optimizer.readers.versions import find_prompt
+
+    path = find_prompt(target, PROMPTS)
+    loaded = load_version(path)
+    parent = _parent(path, loaded.provenance)
+    return Taken(
+        prompt=loaded.prompt,
+        base=load_prompt(parent) if parent else None,
+        provenance=loaded.provenance,
+        run=loaded.provenance.run if loaded.provenance else "",
+        warning=f"{path} was edited by hand since it was measured" if loaded.edited_by_hand else "",
+    )
+
+
+def _parent(path: Path, provenance: Provenance | None) -> Path | None:
+    """File of the version before, where it lies beside this one."""
+    from optimizer.readers.versions import list_versions, version_of
+
+    number = (provenance.parent if provenance else "").rpartition("@v")[2]
+    found = [one for one in list_versions(path.parent) if str(version_of(one)) == number and one != path]
+    return found[0] if found else None

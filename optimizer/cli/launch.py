@@ -1,0 +1,126 @@
+"""Starting and ending what sends requests: which run, the live display, signals, the verdict's exit code."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Coroutine, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from optimizer.build import Ended, Order, Scored, execute
+from optimizer.build import score as score_prompt
+from optimizer.cli import find, out
+from optimizer.cli.endpoints import endpoints
+from optimizer.cli.interrupt import Stopper
+from optimizer.cli.progress import Display
+from optimizer.cli.tally import Tally
+from optimizer.config import RunConfig
+from optimizer.dataset import Split
+from optimizer.errors import GainNotShown, GateError, UserError
+from optimizer.outcome import Outcome, Verdict
+from optimizer.store import RunReader, RunStatus, find_run, list_runs, new_run_id
+
+T = TypeVar("T")
+UNFINISHED = frozenset({RunStatus.INTERRUPTED, RunStatus.FAILED})
+"""Runs that `--resume` goes on with."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Wanted:
+    """Which run is asked for."""
+
+    eval_file: Path
+    """Its eval file."""
+    run_id: str | None
+    """Its id; None where it is to be found by the eval file, or made."""
+    resume: bool
+    """Go on with it where it is there."""
+
+
+def wanted(eval_file: Path | None, run: str | None, run_id: str | None, *, resume: bool) -> Wanted:
+    """Make sense of EVAL_FILE, RUN, --run-id and --resume together.
+
+    Raises UserError where they do not fit, and for a run that is not there.
+    """
+    if not resume:
+        if run is not None:
+            raise UserError(f"{run}: goes with --resume (--run-id names a new run)")
+        if eval_file is None:
+            raise UserError("which eval file? (optimizer run EVAL_FILE; optimizer init makes one)")
+        return Wanted(eval_file=eval_file, run_id=run_id, resume=False)
+    if run is None and eval_file is not None and not eval_file.exists() and not eval_file.suffix:
+        # `run --resume RUN`: what stands first is the run.
+        eval_file, run = None, str(eval_file)
+    elif run is not None and eval_file is not None and not eval_file.exists() and Path(run).is_file():
+        eval_file, run = Path(run), str(eval_file)
+    found = find_run(find.ROOT, run) if run is not None else run_id
+    if eval_file is None:
+        found = found or _unfinished(None)
+        if found is None:
+            raise UserError("no unfinished run to go on with (optimizer run EVAL_FILE starts one)")
+        with RunReader(find.ROOT, found) as reader:
+            eval_file = Path(reader.meta.eval_file)
+    return Wanted(eval_file=eval_file, run_id=found, resume=True)
+
+
+def run(wanted: Wanted, config: RunConfig, *, tries: tuple[str, ...], arguments: Sequence[str] | None) -> Ended:
+    """Run to the end, with progress. Raises Interrupted with the command that goes on, where the user stopped it."""
+    run_id = wanted.run_id or (_unfinished(config.name) if wanted.resume else None)
+    run_id = run_id or new_run_id(find.ROOT, config.name)
+    order = Order(config=config, root=find.ROOT, run_id=run_id, resume=wanted.resume, tries=tries)
+    display = Display(config.name)
+    resume = resume_command(arguments or ("run", str(config.path)), run_id)
+    return _watched(execute(order, watch=(display,)), display, config, f"interrupted; go on with: {resume}")
+
+
+def score(config: RunConfig, splits: Sequence[Split]) -> tuple[Scored, Tally]:
+    """Score one prompt, with progress; the result, and what was sent for it."""
+    display = Display(config.name)
+    work = score_prompt(config, root=find.ROOT, splits=splits, watch=(display,))
+    line = "interrupted; what was paid is kept: the same command goes on from there"
+    return _watched(work, display, config, line), display.tally
+
+
+def _watched(work: Coroutine[Any, Any, T], display: Display, config: RunConfig, line: str) -> T:
+    async def shown() -> T:
+        display.begin(endpoints(config))
+        async with display.ticking():
+            return await work
+
+    return Stopper(display, line).run(shown())
+
+
+def resume_command(arguments: Sequence[str], run_id: str) -> str:
+    """The same command again, going on with that run."""
+    added = [] if "--resume" in arguments else ["--resume"]
+    if not any(part == "--run-id" or part.startswith("--run-id=") or part == run_id for part in arguments):
+        added += ["--run-id", run_id]
+    return shlex.join(["optimizer", *arguments, *added])
+
+
+def show(ended: Ended, *, as_json: bool) -> None:
+    """The run's one-minute screen, or its facts."""
+    from optimizer import report
+
+    with RunReader(find.ROOT, ended.run_id) as reader:
+        if as_json:
+            out.data(report.summary(reader))
+        else:
+            out.page(report.one_minute(reader, out.width(), out.color()))
+
+
+def check(outcome: Outcome, *, require_gain: bool) -> None:
+    """Raise GateError for BLOCKED, and GainNotShown where a gain is required and not shown."""
+    if outcome.verdict is Verdict.BLOCKED:
+        raise GateError(f"{outcome.verdict}: {outcome.reason}")
+    if require_gain and outcome.verdict is not Verdict.GAIN_SHOWN:
+        raise GainNotShown(f"--require-gain: the verdict is {outcome.verdict}: {outcome.reason}")
+
+
+def _unfinished(name: str | None) -> str | None:
+    """The latest run that can be gone on with, of one eval file or of any."""
+    for info in list_runs(find.ROOT):
+        if info.status in UNFINISHED and name in (None, info.name):
+            return info.id
+    return None

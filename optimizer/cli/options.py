@@ -1,0 +1,61 @@
+"""Arguments and options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
+EvalFile = Annotated[
+    Path, typer.Argument(metavar="EVAL_FILE", help="The eval file: evals/NAME.yaml.", show_default=False)
+]
+Run = Annotated[
+    str,
+    typer.Argument(
+        metavar="RUN", help="Id of a run, or the beginning of one; the latest by default.", show_default=False
+    ),
+]
+Target = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="RUN|NAME@vN",
+        help="A run, or a version of a prompt; the latest run by default.",
+        show_default=False,
+    ),
+]
+Model = Annotated[
+    str | None, typer.Option("--model", help="Task model, in place of the eval file's.", show_default=False)
+]
+BaseUrl = Annotated[
+    str | None,
+    typer.Option("--base-url", help="Endpoint of the task model that speaks the OpenAI protocol.", show_default=False),
+]
+Mutator = Annotated[
+    str | None,
+    typer.Option("--mutator", help="Model that proposes edits; none for mined edits alone.", show_default=False),
+]
+MutatorUrl = Annotated[
+    str | None, typer.Option("--mutator-base-url", help="Endpoint of the model given by --mutator.", show_default=False)
+]
+Calls = Annotated[
+    int | None, typer.Option("--budget-calls", min=1, help="Most provider attempts of every role.", show_default=False)
+]
+Usd = Annotated[float | None, typer.Option("--usd", help="Most US dollars.", show_default=False)]
+Concurrency = Annotated[
+    int | None, typer.Option("--concurrency", min=1, help="Most calls at once.", show_default=False)
+]
+Seed = Annotated[
+    int | None, typer.Option("--seed", min=0, help="Seed of everything that is drawn.", show_default=False)
+]
+Params = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--param", metavar="KEY=VALUE", help="A parameter of the task model's calls: temperature=0.", show_default=False
+    ),
+]
+Prompt = Annotated[
+    str | None,
+    typer.Option("--prompt", help="Prompt in place of the eval file's: a file, or NAME@vN.", show_default=False),
+]

@@ -1,0 +1,107 @@
+"""The only way out of a command: results to the standard output, everything else to the error stream.
+
+A reader that closes the pipe ends the printing, and never the command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import sys
+from typing import TYPE_CHECKING, Any, TextIO
+
+from optimizer.terminal import NARROWEST, WIDEST, clean, wants_color
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+
+def prepare() -> None:
+    """Make both streams speak UTF-8, whatever the locale says; what UTF-8 cannot say is written as an escape."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            with contextlib.suppress(OSError, ValueError):
+                stream.reconfigure(encoding="utf-8", errors="backslashreplace")
+
+
+def is_terminal() -> bool:
+    """True where a live display may be drawn: both streams are terminals, and not dumb ones."""
+    streams = (sys.stdout, sys.stderr)
+    return all(stream is not None and stream.isatty() for stream in streams) and os.environ.get("TERM") != "dumb"
+
+
+def say(text: str = "") -> None:
+    """Text and a newline to the standard output; what would steer a terminal is shown as an escape."""
+    _write(sys.stdout, clean(text, lines=True) + "\n")
+
+
+def raw(text: str) -> None:
+    """Text to the standard output to the byte, where that is no terminal; cleaned where it is one."""
+    terminal = sys.stdout is not None and sys.stdout.isatty()
+    _write(sys.stdout, clean(text, lines=True) if terminal else text)
+
+
+def page(text: Text) -> None:
+    """A page of styled text to the standard output; plain where colour is not wanted."""
+    if not color():
+        _write(sys.stdout, text.plain + "\n")
+        return
+    from optimizer.terminal import console
+
+    styled = io.StringIO()
+    console(styled, width=WIDEST, color=True).print(text)
+    _write(sys.stdout, styled.getvalue())
+
+
+def color() -> bool:
+    """True where the standard output wants colour."""
+    return sys.stdout is not None and wants_color(sys.stdout)
+
+
+def width() -> int:
+    """Columns to fill: the terminal's, within reason; 100 where there is none."""
+    return max(NARROWEST, min(shutil.get_terminal_size((100, 24)).columns, WIDEST))
+
+
+def note(text: str) -> None:
+    """A line to the error stream."""
+    _write(sys.stderr, clean(text, lines=True) + "\n")
+
+
+def data(value: Any) -> None:
+    """A value as JSON to the standard output."""
+    _write(sys.stdout, as_json(value) + "\n")
+
+
+def as_json(value: Any) -> str:
+    """JSON for people and programs: letters as they are, what would steer a terminal as JSON's own escapes."""
+    from optimizer.store.log import visible
+
+    return visible(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
+
+
+def one_line(text: str) -> str:
+    """Clean text on one line, runs of space made one."""
+    return clean(" ".join(text.split()))
+
+
+def _write(stream: TextIO | None, text: str) -> None:
+    if stream is None:
+        return
+    try:
+        stream.write(text)
+        stream.flush()
+    except (BrokenPipeError, ValueError):
+        # ValueError: the stream is closed. Nobody reads any more, and the command goes on for its exit code.
+        silence(stream)
+
+
+def silence(stream: TextIO) -> None:
+    """Send what is still written to this stream nowhere, so that the interpreter's own last flush succeeds too."""
+    with contextlib.suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

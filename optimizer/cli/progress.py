@@ -1,0 +1,214 @@
+"""Live progress: a few lines redrawn in place on a terminal, one plain line a step anywhere else.
+
+Everything goes to the error stream, so that the standard output holds the result alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+from optimizer.cli import out
+from optimizer.cli.tally import Tally
+from optimizer.events import ClustersFound, Decided, Event, Progress, TrialEnded
+
+if TYPE_CHECKING:
+    from rich.live import Live
+
+REDRAW = 0.25
+"""Seconds between two drawings, at least."""
+HEARTBEAT = 15.0
+"""Seconds without a line after which a plain display says that it is alive."""
+SHOWN_CAUSES = 5
+BAR = 24
+Styled = list[tuple[str, str]]
+"""(line, style)."""
+
+
+class Display:
+    """Shows a run as it goes on. A sink: `record` is called for every event."""
+
+    def __init__(self, title: str, *, live: bool | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.tally = Tally(clock=clock)
+        self._title = title
+        self._clock = clock
+        self._live: Live | None = _live() if (out.is_terminal() if live is None else live) else None
+        self._drawn = float("-inf")
+        self._spoke = clock()
+        self._screened = 0
+
+    def begin(self, lines: Sequence[str]) -> None:
+        """Say where requests will go, before the first one."""
+        for line in lines:
+            self._say(line)
+        if self._live is not None:
+            self._live.start()
+
+    async def record(self, event: Event) -> None:
+        """Count the event, and show it where it is time to."""
+        self.tally.take(event)
+        if self._live is None:
+            tell = _TOLD.get(type(event))
+            if tell is not None:
+                self._tell(tell(self.tally, event))
+        self.tick()
+
+    def tick(self) -> None:
+        """Draw, or say that the run is alive, where it is time to."""
+        now = self._clock()
+        if self._live is not None:
+            if now - self._drawn >= REDRAW:
+                self._drawn = now
+                self._live.update(_text(screen(self._title, self.tally)), refresh=True)
+        elif now - self._spoke >= HEARTBEAT:
+            self._tell(f"{self.tally.step}: {_calls(self.tally)}")
+
+    @asynccontextmanager
+    async def ticking(self) -> AsyncIterator[None]:
+        """Keep the display alive while nothing happens; it is taken down at the end."""
+        ticker = asyncio.create_task(self._tick_on())
+        try:
+            yield
+        finally:
+            ticker.cancel()
+            self.close()
+
+    async def _tick_on(self) -> None:
+        while True:
+            await asyncio.sleep(REDRAW)
+            self.tick()
+
+    def stopping(self, seconds: float) -> None:
+        """Say that the run ends once the calls under way are answered."""
+        flying = len(self.tally.flying)
+        calls = "1 paid call" if flying == 1 else f"{flying} paid calls"
+        waiting = f"waiting up to {seconds:.0f} s for {calls}" if flying else "no call is under way"
+        self._say(f"stopping, {waiting}; press again to quit now")
+
+    def close(self) -> None:
+        """Take the live lines down and give the terminal back; may be called again."""
+        if self._live is not None:
+            self._live.stop()
+
+    def _tell(self, line: str) -> None:
+        if line:
+            self._say(f"{elapsed(self.tally.seconds):>6}  {line}")
+
+    def _say(self, line: str) -> None:
+        self._spoke = self._clock()
+        if self._live is not None and self._live.is_started:
+            self._live.console.print(_text([(out.one_line(line), "")]))
+        else:
+            out.note(out.one_line(line))
+
+
+def screen(title: str, tally: Tally) -> Styled:
+    """The live lines."""
+    where = tally.step if tally.round == 0 else f"round {tally.round}, {tally.step}"
+    left = tally.left()
+    wait = "" if left is None else f", at most {elapsed(left)} left"
+    lines: Styled = [
+        (f"{out.one_line(title)}   {where}   {elapsed(tally.seconds)}{wait}", "bold"),
+        (f"  best on val  {_best(tally)}", "green" if (tally.gain or 0) > 0 else ""),
+        (f"  calls        {_calls(tally)}", ""),
+    ]
+    if tally.limit:
+        used = min(tally.planned + tally.since, tally.limit)
+        filled = round(BAR * used / tally.limit)
+        lines.append((f"  search plan  {'━' * filled}{'─' * (BAR - filled)} {used} of {tally.limit} requests", ""))
+    causes = tally.largest(SHOWN_CAUSES)
+    if causes:
+        lines.append(("  why it fails                                          before    now", "dim"))
+        lines += [(f"    {_cut(cause.label, 50):<50}{cause.before:>8}{cause.now:>7}", "") for cause in causes]
+    if tally.last:
+        lines.append((f"  {_cut(tally.last, 200)}", "dim"))
+    return lines
+
+
+def elapsed(seconds: float) -> str:
+    """`0:07`, `12:30`, `1:02:05`."""
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _best(tally: Tally) -> str:
+    if tally.best is None:
+        return "not known yet"
+    gain = "" if tally.gain is None else f"  {100 * tally.gain:+.1f} points (optimistic: val chose it)"
+    return f"{tally.best:.1%}{gain}"
+
+
+def _calls(tally: Tally) -> str:
+    parts = [f"{tally.paid:,} paid", f"{tally.saved:,} saved"]
+    if tally.flying:
+        parts.append(f"{len(tally.flying)} under way")
+    if tally.failed:
+        limited = f" ({tally.limited} rate limited)" if tally.limited else ""
+        parts.append(f"{tally.failed:,} failed{limited}")
+    if tally.usd is None:
+        parts.append("price unknown")
+    elif tally.usd:
+        parts.append(f"${tally.usd:.4f}" if tally.usd < 1 else f"${tally.usd:,.2f}")
+    return ", ".join(parts)
+
+
+def _cut(text: str, most: int) -> str:
+    line = out.one_line(text)
+    return line if len(line) <= most else f"{line[: most - 1]}…"
+
+
+def _clusters_told(_: Tally, event: ClustersFound) -> str:
+    sizes = sorted(((len(found.members), found.label) for found in event.clusters), reverse=True)
+    listed = [f"{_cut(label, 60)} ({size})" for size, label in sizes[:3]]
+    more = [f"{len(sizes) - 3} more"] if len(sizes) > 3 else []
+    return f"round {event.round}: {len(sizes)} causes of failure: {', '.join(listed + more) or 'none'}"
+
+
+def _progress_told(tally: Tally, event: Progress) -> str:
+    if event.step.startswith("trial"):
+        return ""
+    return (
+        f"{event.step}: {_calls(tally)}" if event.round == 0 else f"round {event.round}, {event.step}: {_calls(tally)}"
+    )
+
+
+def _trial_told(tally: Tally, event: TrialEnded) -> str:
+    trial = event.trial
+    score = "no score" if trial.score is None else f"{trial.score:.1%} on {trial.rows} val rows"
+    gain = "" if trial.gain is None else f", {100 * trial.gain:+.1f} points"
+    edits = f", {tally.passed} of {tally.judged} edits passed the screen" if tally.trials == 1 and tally.judged else ""
+    return f"round {trial.round}, trial {trial.number}: {score}{gain}{edits}"
+
+
+def _decided_told(_: Tally, event: Decided) -> str:
+    return _cut(f"{event.kind}: {event.reason}", 300)
+
+
+_TOLD: dict[type, Callable[[Tally, Any], str]] = {
+    ClustersFound: _clusters_told,
+    Progress: _progress_told,
+    TrialEnded: _trial_told,
+    Decided: _decided_told,
+}
+
+
+def _live() -> Live:
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(file=sys.stderr, highlight=False, markup=False, emoji=False)
+    return Live(console=console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False)
+
+
+def _text(lines: Styled) -> Any:
+    from rich.text import Text
+
+    text = Text(no_wrap=True, overflow="ellipsis")
+    for number, (line, style) in enumerate(lines):
+        text.append(("\n" if number else "") + line, style=style)
+    return text

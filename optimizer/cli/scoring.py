@@ -1,0 +1,112 @@
+"""One prompt's score: per split, with causes and kinds of fault."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from optimizer.build import Scored
+from optimizer.cli import out
+from optimizer.cli.tally import Tally
+from optimizer.config import RunConfig
+from optimizer.dataset import Split
+from optimizer.errors import UserError
+from optimizer.readers.base import nearest
+from optimizer.report.sheet import Sheet
+from optimizer.report.wording import counted, money, percent
+from optimizer.results import Evaluation
+
+if TYPE_CHECKING:
+    from rich.text import Text
+
+EXAMPLES = 3
+MOST_CLUSTERS = 10
+
+
+def splits(names: Sequence[str] | None) -> tuple[Split, ...]:
+    """The splits that are named, in order; train and val where none is. Raises UserError for an unknown one."""
+    known = [split.value for split in Split]
+    for name in names or ():
+        if name not in known:
+            raise UserError(f"--split {name}: no such split ({nearest(name, known)}there are: {', '.join(known)})")
+    wanted = names or (Split.TRAIN.value, Split.VAL.value)
+    return tuple(split for split in Split if split.value in wanted)
+
+
+def facts(config: RunConfig, scored: Scored, tally: Tally) -> dict[str, Any]:
+    """The result as JSON values."""
+    return {
+        "eval": config.name,
+        "model": config.model.name,
+        "stand_in": config.model.provider == "offline",
+        "prompt": {"ref": scored.prompt.ref, "fingerprint": scored.prompt.fingerprint, "text": scored.prompt.text},
+        "splits": {split.value: _split(found) for split, found in scored.evaluations.items()},
+        "faults": _faults(scored),
+        "clusters": [
+            {
+                "id": cluster.id,
+                "label": cluster.label,
+                "size": len(cluster.members),
+                "share": cluster.share,
+                "place": cluster.place,
+                "evidence": list(cluster.evidence),
+                "members": [failure.example.id for failure in cluster.members],
+            }
+            for cluster in scored.clusters
+        ],
+        "calls": {"paid": tally.paid, "saved": tally.saved, "failed": tally.failed},
+        "usd": tally.usd,
+    }
+
+
+def _split(found: Evaluation) -> dict[str, Any]:
+    return {
+        "n": len(found.scored),
+        "score": found.mean,
+        "passed": sum(result.passed for result in found.results.values()),
+        "failed": [result.example for result in found.failures],
+        "errors": [
+            {"row": result.example, "kind": result.error.kind.value, "message": result.error.message}
+            for result in found.errors
+            if result.error is not None
+        ],
+    }
+
+
+def _faults(scored: Scored) -> dict[str, int]:
+    """How many rows failed each metric, and how many met each kind of error."""
+    found: Counter[str] = Counter()
+    for evaluation in scored.evaluations.values():
+        for result in evaluation.results.values():
+            if result.error is not None:
+                found[f"error: {result.error.kind.value}"] += 1
+            found.update(f"{score.metric} ({score.place or 'text'})" for score in result.scores if not score.passed)
+    return dict(found.most_common())
+
+
+def page(facts: dict[str, Any]) -> Text:
+    """The same on a page."""
+    sheet = Sheet(width=out.width(), color=out.color())
+    mark = " (stand-in)" if facts["stand_in"] else ""
+    sheet.heading(f"{facts['prompt']['ref']} on {facts['eval']}, {facts['model']}{mark}")
+    for name, split in facts["splits"].items():
+        told = f"{percent(split['score'])}, {split['passed']} of {counted(split['n'], 'row')} pass"
+        errors = f", {counted(len(split['errors']), 'error')} (not scored)" if split["errors"] else ""
+        sheet.fact(name, told + errors + mark)
+    calls, usd = facts["calls"], facts["usd"]
+    cost = "price unknown" if usd is None else money(usd)
+    sheet.fact("calls", f"{calls['paid']:,} paid, {calls['saved']:,} saved, {calls['failed']:,} failed; {cost}")
+    if facts["faults"]:
+        sheet.heading(f"kinds of fault: rows that fail each check{mark}")
+        for name, rows in facts["faults"].items():
+            sheet.wrapped(f" {rows:>4}  ", name, prefix_style="bold")
+    if facts["clusters"]:
+        sheet.heading(f"why it fails{mark}")
+    for found in facts["clusters"][:MOST_CLUSTERS]:
+        sheet.wrapped(f" {found['size']:>4}  ", found["label"], prefix_style="bold")
+        rows = ", ".join(found["members"][:EXAMPLES])
+        sheet.wrapped(" " * 7, f"{percent(found['share'])} of the lost score; rows {rows}", "dim")
+    if len(facts["clusters"]) > MOST_CLUSTERS:
+        sheet.line((f" ... and {len(facts['clusters']) - MOST_CLUSTERS} more", "dim"))
+    return sheet.text

@@ -1,0 +1,54 @@
+"""Commands that compare and list versions of prompts: diff, log."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from optimizer.cli import options, out
+
+
+def diff(
+    first: Annotated[
+        str | None,
+        typer.Argument(metavar="A", help="A run, NAME@vN or a file; the latest run by default.", show_default=False),
+    ] = None,
+    second: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="B", help="The same; without it, A is compared with what it was made from.", show_default=False
+        ),
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """Show what changed between two prompts.
+
+    Line by line and word by word, with why it changed and what it is worth, where a run knows that.
+    """
+    from optimizer import diff as differ
+    from optimizer.cli import two_prompts
+
+    found = two_prompts.compared(first, second)
+    if as_json:
+        out.data(found.to_json())
+    else:
+        out.page(differ.render(found, out.width(), out.color()))
+
+
+def log(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="A prompt; all of them by default.", show_default=False)
+    ] = None,
+    as_json: options.Json = False,
+) -> None:
+    """List the versions of a prompt: parent, run, scores, verdict."""
+    from optimizer.cli import version_list
+
+    found = version_list.versions(name)
+    if as_json:
+        out.data(found)
+    elif found:
+        out.say(version_list.text(found))
+    else:
+        out.note("no versions under prompts/ yet (a run that finds something better writes one)")
