@@ -71,7 +71,7 @@ async def attribute(bench: Bench, seed: Prompt, winner: Champion, causes: Mappin
     while True:
         priced = await _price(bench, seed, winner, causes)
         known |= {found.line: found.worth for found in priced if found.worth.worth is not None}
-        shorter = await _dropped(bench, winner, priced)
+        shorter = await _dropped(bench, seed, winner, priced)
         if shorter is None:
             break
         winner = shorter
@@ -142,26 +142,44 @@ def _worth(
     return replace(priced, worth=paired.gain, ci=paired.ci, label=label, fixed=paired.fixed, broken=paired.broken)
 
 
-async def _dropped(bench: Bench, winner: Champion, priced: Sequence[Without]) -> Champion | None:
-    """The winner without the line that is worth least, where leaving it out loses nothing; None where none is such.
+async def _dropped(bench: Bench, seed: Prompt, winner: Champion, priced: Sequence[Without]) -> Champion | None:
+    """The winner without lines that earn nothing: all of them at once where that loses nothing, else the least one.
 
-    The candidate was scored on all val rows while pricing, so the drop is verified as it is made.
+    One line less was scored on all val rows while pricing, so such a drop is verified as it is made; several lines
+    less are scored anew, since two lines that can each stand in for the other must not both go.
     """
     useless = [found for found in priced if found.candidate is not None and _earns_nothing(winner, found.candidate)]
     if not useless:
         return None
-    least = min(useless, key=lambda found: (found.worth.worth or 0.0, -found.worth.tokens, found.line))
-    await bench.tell(
-        Decided(
-            kind="drop line",
-            round=0,
-            reason=f"{least.line} earns nothing on val: {least.worth.text}",
-            figures={"line": least.line, "worth": least.worth.worth, "without": least.candidate.prompt.fingerprint}
-            if least.candidate
-            else {},
+    dropped = useless
+    together = await _without_all(bench, seed, winner, useless)
+    if together is None or not _earns_nothing(winner, together):
+        least = min(useless, key=lambda found: (found.worth.worth or 0.0, -found.worth.tokens, found.line))
+        dropped, together = [least], least.candidate
+    for found in dropped:
+        await bench.tell(
+            Decided(
+                kind="drop line",
+                round=0,
+                reason=f"{found.line} earns nothing on val: {found.worth.text}",
+                figures={"line": found.line, "worth": found.worth.worth},
+            )
         )
+    return together
+
+
+async def _without_all(bench: Bench, seed: Prompt, winner: Champion, useless: Sequence[Without]) -> Champion | None:
+    """The winner without several lines, scored on val; None where there is one line or no reserve for it."""
+    candidate = winner.prompt
+    for found in useless:
+        candidate = without_line(seed, candidate, found.line)
+    if len(useless) == 1 or bench.evaluator.cost(candidate, bench.val) > bench.plan.left(Phase.ATTRIBUTION):
+        return None
+    lines = ", ".join(found.line for found in useless)
+    await bench.tell(
+        CandidateMade(prompt=candidate, round=0, origin=f"without {lines}", parent=winner.prompt.fingerprint)
     )
-    return least.candidate
+    return Champion(prompt=candidate, val=await bench.evaluator.evaluate(candidate, bench.val, PURPOSE))
 
 
 def _earns_nothing(winner: Champion, without: Champion) -> bool:

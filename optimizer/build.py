@@ -126,8 +126,7 @@ class Several:
 def load(config: RunConfig, *, write: bool = True) -> Loaded:
     """Read and check all files of a run. Raises UserError with every problem found; sends nothing."""
     evalset, ledger = load_eval_set(config, write=write)
-    fields = sorted({name for row in evalset.examples for name in row.inputs})
-    prompt = load_prompt(config.prompt, fields)
+    prompt = load_prompt(config.prompt, ledger.fields)
     check_variables(prompt, evalset.examples, str(config.prompt))
     metrics = build_metrics(config.metrics, config.path.parent)
     if problems := check_rows(metrics, evalset.examples):

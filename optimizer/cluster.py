@@ -1,8 +1,8 @@
 """Failures -> clusters: which failures have one cause.
 
 Two failures share a cluster when they break the same expectation in the same place. The signature of a break is
-made of what metrics tell (place, wanted, got, the kind of reason); breaks that fall on nearly the same rows are one
-cause told twice, and are merged. A failure with two causes sits in two clusters. No model is called.
+made of what metrics tell (place, wanted, got, the kind of reason); breaks in one place that fall on nearly the same
+rows are one cause told twice, and are merged. A failure with two causes sits in two clusters. No model is called.
 """
 
 from __future__ import annotations
@@ -21,6 +21,9 @@ from optimizer.wording import LABEL_LENGTH, input_words
 
 FORBIDDEN = "not "
 """Goes before a place where values are kept that must not be there."""
+CONFUSED = "confused"
+PATTERN = 3
+"""Rows from which a confusion of two labels is a cause of its own."""
 SAME_ROWS = 0.6
 """Jaccard overlap of members from which two signatures are one cause."""
 MOST_VALUES = 40
@@ -60,6 +63,7 @@ def cluster(examples: Mapping[str, Example], evaluation: Evaluation) -> tuple[Cl
     grouped: dict[tuple[str, ...], list[Break]] = defaultdict(list)
     for found in breaks:
         grouped[signature(found.score, labels)].append(found)
+    grouped = _pooled(grouped)
     total = sum(found.lost for found in breaks) or 1.0
     passing = [examples[r.example] for r in evaluation.results.values() if r.error is None and r.passed]
     built = [_cluster(parts, total, passing) for parts in _merged(grouped)]
@@ -97,7 +101,7 @@ def signature(score: Score, labels: Mapping[str, frozenset[str]]) -> tuple[str, 
         return (score.place, kind, score.wanted)
     if score.got not in labels[score.place]:
         return (score.place, kind, "outside the labels")
-    return (score.place, "confused", score.wanted, score.got)
+    return (score.place, CONFUSED, score.wanted, score.got)
 
 
 def reason_kind(reason: str) -> str:
@@ -137,14 +141,23 @@ def _lost(score: Score, failure: Failure) -> float:
     return score.weight * (1.0 - score.value) / total
 
 
+def _pooled(grouped: Mapping[tuple[str, ...], list[Break]]) -> dict[tuple[str, ...], list[Break]]:
+    """Confusions of labels that one or two rows show are no pattern: those of one place are told together."""
+    pooled: dict[tuple[str, ...], list[Break]] = defaultdict(list)
+    for key, found in grouped.items():
+        thin = len(key) == 4 and key[1] == CONFUSED and len(found) < PATTERN
+        pooled[(key[0], CONFUSED) if thin else key] += found
+    return pooled
+
+
 def _merged(grouped: Mapping[tuple[str, ...], list[Break]]) -> list[dict[tuple[str, ...], list[Break]]]:
-    """Signatures whose rows nearly coincide become one cause; greedy, from the largest on."""
+    """Signatures of one place whose rows nearly coincide become one cause; greedy, from the largest on."""
     order = sorted(grouped, key=lambda key: (-sum(b.lost for b in grouped[key]), key))
     merged: list[tuple[set[str], dict[tuple[str, ...], list[Break]]]] = []
     for key in order:
         rows = {found.failure.example.id for found in grouped[key]}
         for members, parts in merged:
-            if len(rows & members) / len(rows | members) >= SAME_ROWS:
+            if key[0] == next(iter(parts))[0] and len(rows & members) / len(rows | members) >= SAME_ROWS:
                 parts[key] = grouped[key]
                 break
         else:

@@ -99,6 +99,7 @@ def test_other_names_of_labels_do_as_well(workspace, labels):
     rows.write_text("\n".join(renamed) + "\n", encoding="utf-8")
     ended = run(workspace, "reviews", "r1")
     assert ended.outcome.test is not None
+    # The set as it is ends between 0.85 and 0.95, by the stand-in's seed.
     assert ended.outcome.test.winner >= 0.80
 
 

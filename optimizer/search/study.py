@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from optimizer.dataset import Split
@@ -28,7 +28,10 @@ BELIEVED = 0.8
 """Posterior probability of being better from which a candidate is accepted in the loop."""
 PATIENCE = 4
 """Trials without a better candidate after which the study ends."""
-MOST_TRIALS = 40
+ROUND_SHARE = 0.5
+"""Part of what is left of the search's plan that one round's trials may use: later rounds meet later causes."""
+FEW = 0.1
+"""Rows lost for each row won up to which a better candidate needs no taking apart."""
 STARTUP_TRIALS = 4
 """Trials before the sampler models what it saw; the first ones are chosen by us anyway."""
 REPEATS = 8
@@ -79,60 +82,98 @@ async def search(bench: Bench, champion: Champion, space: Space, round_number: i
         round_number: 1 for the first; part of the sampler's seed.
         floor: val mean of the run's baseline, for the progress display.
     """
+    hunt = _Hunt(bench=bench, champion=champion, space=space, round=round_number, floor=floor, best=champion)
+    hunt.allowance = max(int(bench.plan.left(Phase.SEARCH) * ROUND_SHARE), len(bench.val))
     study = _study(bench.seed, round_number)
     distributions = _distributions(space)
     _tell_known(study, distributions, space.keep_all, champion.mean)
-    best, patience, repeats, number = champion, PATIENCE, REPEATS, 0
-    known: dict[str, float] = {champion.prompt.fingerprint: champion.mean}
     queue: Iterator[dict[str, str]] = space.first_choices()
-    reason = "the space is searched"
-    while number < MOST_TRIALS:
+    while True:
         enqueued = next(queue, None)
         if enqueued is not None:
             study.enqueue_trial(enqueued)
         trial = study.ask(distributions)
-        candidate = space.candidate(trial.params)
-        if candidate.fingerprint in known:
-            study.tell(trial, known[candidate.fingerprint])
-            repeats -= enqueued is None
-            if repeats <= 0:
-                break
-            continue
-        if bench.evaluator.cost(candidate, bench.val) > bench.plan.left(Phase.SEARCH):
-            reason = "the plan for the search ended"
-            break
-        number += 1
-        await bench.tell(
+        value = hunt.known(trial.params)
+        if value is None:
+            if stop := hunt.cannot_pay(trial.params):
+                return Found(best=hunt.best, trials=hunt.number, reason=stop)
+            value = await hunt.trial(trial.params)
+        elif enqueued is None:
+            hunt.repeats -= 1
+        study.tell(trial, value)
+        if done := hunt.enough():
+            return Found(best=hunt.best, trials=hunt.number, reason=done)
+
+
+@dataclass(kw_only=True, slots=True)
+class _Hunt:
+    """One round's trials: what is known so far, and whether another one is worth its calls."""
+
+    bench: Bench
+    champion: Champion
+    space: Space
+    round: int
+    floor: float
+    best: Champion
+    allowance: int = 0
+    """Requests that the trials of this round may still ask for."""
+    number: int = 0
+    patience: int = PATIENCE
+    repeats: int = REPEATS
+    values: dict[str, float] = field(default_factory=dict)
+    """Fingerprint -> value told to the sampler."""
+
+    def known(self, choices: Choices) -> float | None:
+        """The value of choices that were scored already: the same candidate is never raced twice."""
+        fingerprint = self.space.candidate(choices).fingerprint
+        return self.champion.mean if fingerprint == self.champion.prompt.fingerprint else self.values.get(fingerprint)
+
+    def cannot_pay(self, choices: Choices) -> str:
+        """Why the plan has no room for this trial; empty where it has."""
+        cost = self.bench.evaluator.cost(self.space.candidate(choices), self.bench.val)
+        if cost > self.bench.plan.left(Phase.SEARCH):
+            return "the plan for the search ended"
+        return f"{self.number} trials used the round's share of the plan" if cost > self.allowance else ""
+
+    async def trial(self, choices: Choices) -> float:
+        """Race one candidate against the best so far; the value for the sampler."""
+        self.number += 1
+        await self._progress()
+        before = self.bench.plan.left(Phase.SEARCH)
+        ended, value = await _trial(self.bench, self.best, self.space, choices, (self.round, self.number))
+        self.allowance -= before - self.bench.plan.left(Phase.SEARCH)
+        self.repeats, self.patience = REPEATS, self.patience - 1
+        if not ended.partial and (ended.evaluation.mean or 0.0) > self.best.mean + EPSILON:
+            # A slightly better mean is taken, but only one that is believed buys further trials.
+            self.patience = PATIENCE if is_believed(self.best.val, ended.evaluation) else self.patience
+            self.best = Champion(prompt=self.space.candidate(choices), val=ended.evaluation)
+        self.values[self.space.candidate(choices).fingerprint] = value
+        return value
+
+    def enough(self) -> str:
+        """Why no further trial is worth its calls; empty where one is."""
+        if self.repeats <= 0:
+            return "the space is searched"
+        if self.best.mean >= 1.0 - EPSILON:
+            return "every val row is right"
+        if self.best is not self.champion and is_believed(self.champion.val, self.best.val):
+            found = signs(list(differences_of(self.champion.val, self.best.val).values()))
+            if found.down <= FEW * found.up:
+                return f"better on {found.up} val rows and worse on {found.down}"
+        return f"{PATIENCE} trials brought nothing better" if self.patience <= 0 else ""
+
+    async def _progress(self) -> None:
+        plan = self.bench.plan
+        await self.bench.tell(
             Progress(
-                step=f"trial {number}",
-                round=round_number,
-                best=best.mean,
-                gain=best.mean - floor,
-                planned=len(bench.plan.asked[Phase.SEARCH]),
-                limit=bench.plan.limits[Phase.SEARCH],
+                step=f"trial {self.number}",
+                round=self.round,
+                best=self.best.mean,
+                gain=self.best.mean - self.floor,
+                planned=len(plan.asked[Phase.SEARCH]),
+                limit=plan.limits[Phase.SEARCH],
             )
         )
-        ended, value = await _trial(bench, best, space, trial.params, (round_number, number))
-        known[candidate.fingerprint] = value
-        study.tell(trial, value)
-        repeats, patience = REPEATS, patience - 1
-        if not ended.partial and (ended.evaluation.mean or 0.0) > best.mean + EPSILON:
-            best, patience = Champion(prompt=candidate, val=ended.evaluation), PATIENCE
-        if done := _enough(champion, best, patience):
-            reason = done
-            break
-    return Found(best=best, trials=number, reason=reason)
-
-
-def _enough(champion: Champion, best: Champion, patience: int) -> str | None:
-    """Why no further trial is worth its calls; None where one is."""
-    if best.mean >= 1.0 - EPSILON:
-        return "every val row is right"
-    if best is not champion and is_believed(champion.val, best.val):
-        lost = signs(list(differences_of(champion.val, best.val).values())).down
-        if lost == 0:
-            return "better, and no val row got worse"
-    return f"{PATIENCE} trials brought nothing better" if patience <= 0 else None
 
 
 async def _trial(
