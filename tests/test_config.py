@@ -141,6 +141,20 @@ def test_a_base_url_goes_on_top_of_the_model_block(tmp_path: Path) -> None:
     assert model == ModelSpec(name="m", base_url="http://h/v1", params={"top_p": 1})
 
 
+@pytest.mark.parametrize(
+    ("flags", "mutator"),
+    [
+        ({"model": "openai/gpt"}, ModelSpec(name="openai/gpt")),
+        ({"base_url": "http://h/v1"}, ModelSpec(name="offline:perfect", base_url="http://h/v1")),
+        ({"model": "offline"}, ModelSpec(name="offline")),
+        ({"model": "openai/gpt", "mutator": "offline"}, ModelSpec(name="offline")),
+        ({"model": "openai/gpt", "mutator": "none"}, None),
+    ],
+)
+def test_a_real_model_on_the_command_line_proposes_edits_in_the_stand_ins_place(tmp_path, flags, mutator):
+    assert load(tmp_path, FULL, **flags).mutator == mutator
+
+
 def test_an_override_can_stand_for_what_the_file_lacks(tmp_path: Path) -> None:
     text = LEAST.replace("model: openai/gpt\n", "")
     assert load(tmp_path, text, model="offline").model.name == "offline"

@@ -31,7 +31,8 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> RunCo
         path: the file. Paths in it are relative to its folder.
         overrides: values of command line flags, by the names in `OVERRIDES`; None stands for `not given`. Paths
             among them are relative to the working folder. A `model` takes the place of the file's whole model
-            block; `base_url` is then set on top.
+            block; `base_url` is then set on top. Where they name a real model and the file's mutator is the
+            stand-in, the model proposes edits as well, unless `mutator` is among them.
 
     Raises ConfigError with every problem: `file:line: key: problem (fix)`.
     """
@@ -112,6 +113,8 @@ class _Reading:
         mutator: ModelSpec | None = model
         if file.mutator is not None:
             mutator = None if file.mutator.name == "none" else _model(file.mutator)
+        if self._replaces_stand_in(model, mutator):
+            mutator = model
         return RunConfig(
             name=self._name,
             path=self._read.path,
@@ -126,6 +129,11 @@ class _Reading:
             concurrency=file.concurrency,
             seed=file.seed,
         )
+
+    def _replaces_stand_in(self, model: ModelSpec, mutator: ModelSpec | None) -> bool:
+        """A flag that names a real model takes the file's stand-in out of the run, as proposer too."""
+        flagged = "mutator" not in self._given and not {"model", "base_url"}.isdisjoint(self._given)
+        return flagged and mutator is not None and mutator.provider == "offline" and model.provider != "offline"
 
     def _path(self, text: str, flag: str) -> Path:
         if flag in self._given:
