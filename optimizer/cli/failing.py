@@ -65,7 +65,7 @@ def page(facts: dict[str, Any]) -> Text:
             sheet.wrapped(" " * 13, f"reason: {_short(reason)}")
         for name in ("open", "fixed", "unknown"):
             if found[name]:
-                sheet.wrapped(" " * 13, f"{name}: {_ids(found[name])}", "green" if name == "fixed" else "")
+                sheet.wrapped(" " * 13, f"{name} {_ids(found[name])}", "green" if name == "fixed" else "")
     sheet.heading("next")
     first = clusters[0]["id"] if clusters else "CLUSTER"
     sheet.line((f"  optimizer failures {facts['run']} --cluster {first}", ""))

@@ -56,7 +56,10 @@ def taken(target: str | None) -> Taken:
         return _of_run(LATEST)
     if is_prompt(target):
         return _of_version(target)
-    return _of_run(target)
+    try:
+        return _of_run(target)
+    except UserError as error:
+        raise _with_prompts(target, error) from None
 
 
 def is_prompt(target: str) -> bool:
@@ -66,6 +69,15 @@ def is_prompt(target: str) -> bool:
     return (PROMPTS / target).is_dir() and not (ROOT / "runs" / target).exists()
 
 
+def _with_prompts(target: str, error: UserError) -> UserError:
+    """The same fault, with the prompt that may have been meant."""
+    from optimizer.readers.base import near
+
+    names = [path.name for path in PROMPTS.iterdir() if path.is_dir()] if PROMPTS.is_dir() else []
+    match = near(target, names)
+    return UserError(f"{error}; there is a prompt {match!r}") if match else error
+
+
 def _of_run(run: str) -> Taken:
     from optimizer.ship import provenance
 
@@ -73,6 +85,7 @@ def _of_run(run: str) -> Taken:
         winner, seed, outcome = reader.best(), reader.seed(), reader.outcome()
         if winner is None or seed is None:
             raise UserError(f"run {reader.id}: has no prompt yet (let it get further)")
+        seed = replace(seed, version=reader.meta.prompt_version)
         written = reader.decisions("written")
         version = written[-1].decided.figures.get("version") if written else None
         origin = provenance(seed, winner, outcome, reader.id) if outcome else None

@@ -69,14 +69,14 @@ def run(wanted: Wanted, config: RunConfig, *, tries: tuple[str, ...], arguments:
     run_id = wanted.run_id or (_unfinished(config.name) if wanted.resume else None)
     run_id = run_id or new_run_id(find.ROOT, config.name)
     order = Order(config=config, root=find.ROOT, run_id=run_id, resume=wanted.resume, tries=tries)
-    display = Display(config.name)
+    display = Display(config.name, stand_in=config.model.provider == "offline")
     resume = resume_command(arguments or ("run", str(config.path)), run_id)
     return _watched(execute(order, watch=(display,)), display, config, f"interrupted; go on with: {resume}")
 
 
 def score(config: RunConfig, splits: Sequence[Split]) -> tuple[Scored, Tally]:
     """Score one prompt, with progress; the result, and what was sent for it."""
-    display = Display(config.name)
+    display = Display(config.name, stand_in=config.model.provider == "offline")
     work = score_prompt(config, root=find.ROOT, splits=splits, watch=(display,))
     line = "interrupted; what was paid is kept: the same command goes on from there"
     return _watched(work, display, config, line), display.tally

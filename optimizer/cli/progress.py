@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 from optimizer.cli import out
 from optimizer.cli.tally import Tally
 from optimizer.events import ClustersFound, Decided, Event, Progress, TrialEnded
+from optimizer.report.wording import counted
+from optimizer.terminal import clean
 
 if TYPE_CHECKING:
     from rich.live import Live
@@ -32,14 +34,29 @@ Styled = list[tuple[str, str]]
 class Display:
     """Shows a run as it goes on. A sink: `record` is called for every event."""
 
-    def __init__(self, title: str, *, live: bool | None = None, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        title: str,
+        *,
+        stand_in: bool = False,
+        live: bool | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """Show nothing yet.
+
+        Args:
+            title: what is run.
+            stand_in: whether figures come from the offline stand-in, and have to say so.
+            live: whether lines are redrawn in place; None looks at the streams.
+            clock: seconds.
+        """
         self.tally = Tally(clock=clock)
+        self._mark = " (stand-in)" if stand_in else ""
         self._title = title
         self._clock = clock
         self._live: Live | None = _live() if (out.is_terminal() if live is None else live) else None
         self._drawn = float("-inf")
         self._spoke = clock()
-        self._screened = 0
 
     def begin(self, lines: Sequence[str]) -> None:
         """Say where requests will go, before the first one."""
@@ -53,8 +70,8 @@ class Display:
         self.tally.take(event)
         if self._live is None:
             tell = _TOLD.get(type(event))
-            if tell is not None:
-                self._tell(tell(self.tally, event))
+            if tell is not None and (line := tell(self.tally, event)):
+                self._tell(line + (self._mark if isinstance(event, TrialEnded | Decided) else ""))
         self.tick()
 
     def tick(self) -> None:
@@ -63,7 +80,7 @@ class Display:
         if self._live is not None:
             if now - self._drawn >= REDRAW:
                 self._drawn = now
-                self._live.update(_text(screen(self._title, self.tally)), refresh=True)
+                self._live.update(_text(screen(self._title, self.tally, self._mark)), refresh=True)
         elif now - self._spoke >= HEARTBEAT:
             self._tell(f"{self.tally.step}: {_calls(self.tally)}")
 
@@ -95,25 +112,24 @@ class Display:
             self._live.stop()
 
     def _tell(self, line: str) -> None:
-        if line:
-            self._say(f"{elapsed(self.tally.seconds):>6}  {line}")
+        self._say(f"{elapsed(self.tally.seconds):>6}  {line}")
 
     def _say(self, line: str) -> None:
         self._spoke = self._clock()
         if self._live is not None and self._live.is_started:
-            self._live.console.print(_text([(out.one_line(line), "")]))
+            self._live.console.print(_text([(clean(line), "")]))
         else:
-            out.note(out.one_line(line))
+            out.note(clean(line))
 
 
-def screen(title: str, tally: Tally) -> Styled:
-    """The live lines."""
+def screen(title: str, tally: Tally, mark: str = "") -> Styled:
+    """The live lines; `mark` stands behind figures."""
     where = tally.step if tally.round == 0 else f"round {tally.round}, {tally.step}"
     left = tally.left()
     wait = "" if left is None else f", at most {elapsed(left)} left"
     lines: Styled = [
         (f"{out.one_line(title)}   {where}   {elapsed(tally.seconds)}{wait}", "bold"),
-        (f"  best on val  {_best(tally)}", "green" if (tally.gain or 0) > 0 else ""),
+        (f"  best on val  {_best(tally, mark)}", "green" if (tally.gain or 0) > 0 else ""),
         (f"  calls        {_calls(tally)}", ""),
     ]
     if tally.limit:
@@ -136,11 +152,11 @@ def elapsed(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _best(tally: Tally) -> str:
+def _best(tally: Tally, mark: str) -> str:
     if tally.best is None:
         return "not known yet"
     gain = "" if tally.gain is None else f"  {100 * tally.gain:+.1f} points (optimistic: val chose it)"
-    return f"{tally.best:.1%}{gain}"
+    return f"{tally.best:.1%}{gain}{mark}"
 
 
 def _calls(tally: Tally) -> str:
@@ -166,7 +182,9 @@ def _clusters_told(_: Tally, event: ClustersFound) -> str:
     sizes = sorted(((len(found.members), found.label) for found in event.clusters), reverse=True)
     listed = [f"{_cut(label, 60)} ({size})" for size, label in sizes[:3]]
     more = [f"{len(sizes) - 3} more"] if len(sizes) > 3 else []
-    return f"round {event.round}: {len(sizes)} causes of failure: {', '.join(listed + more) or 'none'}"
+    if not sizes:
+        return f"round {event.round}: no row fails"
+    return f"round {event.round}: {counted(len(sizes), 'cause')} of failure: {', '.join(listed + more)}"
 
 
 def _progress_told(tally: Tally, event: Progress) -> str:

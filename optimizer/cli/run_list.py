@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -30,16 +29,13 @@ def facts(run: RunInfo) -> dict[str, Any]:
 
 def text(runs: Sequence[RunInfo]) -> str:
     """All runs as a table."""
-    rows = [("run", "began (UTC)", "status", "verdict", "calls", "score")]
-    return table([*rows, *map(_row, runs)], right=(4,))
+    return table([("run", "verdict", "calls", "score"), *map(_row, runs)], right=(2,))
 
 
-def _row(run: RunInfo) -> tuple[str, str, str, str, str, str]:
+def _row(run: RunInfo) -> tuple[str, str, str, str]:
     if run.status is None:
-        return run.id, "-", "unreadable", "-", "-", run.problem
-    began = time.strftime("%Y-%m-%d %H:%M", time.gmtime(run.started))
-    verdict = run.verdict.value if run.verdict else "-"
-    return run.id, began, run.status.value, verdict, f"{run.calls:,}", _score(run)
+        return run.id, "unreadable", "-", run.problem
+    return run.id, run.verdict.value if run.verdict else run.status.value, f"{run.calls:,}", _score(run)
 
 
 def _score(run: RunInfo) -> str:

@@ -1,18 +1,22 @@
-"""The versions of prompts on disk, as values and as a table."""
+"""The versions of prompts on disk, as values and as a page."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from optimizer.cli import find
-from optimizer.cli.tables import table
-from optimizer.errors import UserError
+from optimizer.cli import find, out
+from optimizer.errors import StoreError, UserError
 from optimizer.readers.base import near
 from optimizer.readers.prompts import load_version
 from optimizer.readers.provenance import ScoreRecord
 from optimizer.readers.versions import list_versions
-from optimizer.report.wording import interval, percent, points
+from optimizer.report.sheet import Sheet
+from optimizer.report.wording import counted, interval, percent, points
+from optimizer.store import RunReader
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 
 def versions(name: str | None) -> list[dict[str, Any]]:
@@ -45,7 +49,18 @@ def _version(path: Path) -> dict[str, Any]:
         "lines": len(loaded.prompt.lines),
         "fingerprint": loaded.prompt.fingerprint,
         "edited_by_hand": loaded.edited_by_hand,
+        "stand_in": _is_stand_in(origin.run) if origin and origin.run else None,
     }
+
+
+def _is_stand_in(run: str) -> bool | None:
+    """Whether the run's figures come from the offline stand-in; None where the run is gone."""
+    try:
+        with RunReader(find.ROOT, run) as reader:
+            return reader.meta.stand_in
+    except (UserError, StoreError):
+        # Gone, damaged or of another workspace: the version says all that is known.
+        return None
 
 
 def _score(score: ScoreRecord | None) -> dict[str, Any] | None:
@@ -60,19 +75,27 @@ def _score(score: ScoreRecord | None) -> dict[str, Any] | None:
     }
 
 
-def text(found: list[dict[str, Any]]) -> str:
-    """The versions as a table."""
-    rows = [("version", "parent", "verdict", "edits", "lines", "run", "test (or val, optimistic)")]
-    return table([*rows, *map(_row, found)], right=(3, 4))
+def page(found: list[dict[str, Any]]) -> Text:
+    """The versions on a page."""
+    sheet = Sheet(width=out.width(), color=out.color())
+    for version in found:
+        sheet.blank()
+        _told(sheet, version)
+    return sheet.text
 
 
-def _row(version: dict[str, Any]) -> tuple[str, ...]:
-    ref = f"{version['ref']}{' (edited by hand)' if version['edited_by_hand'] else ''}"
-    on = "test" if version["test"] else "val"
-    score = version["test"] or version["val"]
-    told = "-"
-    if score:
-        went = f"{percent(score['baseline'])} -> {percent(score['winner'])}"
-        told = f"{went} on {on}, {points(score['gain'])} {interval(score['ci'])}"
-    counts = (str(version["edits"]), str(version["lines"]))
-    return ref, version["parent"] or "-", version["verdict"] or "-", *counts, version["run"] or "-", told
+def _told(sheet: Sheet, version: dict[str, Any]) -> None:
+    mark = " (stand-in)" if version["stand_in"] else ""
+    changed = "  edited by hand since it was measured" if version["edited_by_hand"] else ""
+    sheet.wrapped("", f"{version['ref']}  {version['verdict'] or 'not measured'}{mark}{changed}", "bold")
+    made = f"{counted(version['edits'], 'edit')} to {version['parent']}, " if version["parent"] else ""
+    run = f", run {version['run']}" if version["run"] else ""
+    sheet.wrapped("    ", f"{made}{counted(version['lines'], 'line')}{run}", "dim")
+    for name, caution in (("test", ""), ("val", ", optimistic")):
+        score = version[name]
+        if score is not None:
+            went = f"{percent(score['baseline'])} -> {percent(score['winner'])}"
+            gain = (
+                f"{points(score['gain'])} points {interval(score['ci'])}, {counted(score['n'], 'row')}{caution}{mark}"
+            )
+            sheet.wrapped(f"    {name:<5} ", f"{went}  {gain}")

@@ -49,6 +49,6 @@ def log(
     if as_json:
         out.data(found)
     elif found:
-        out.say(version_list.text(found))
+        out.page(version_list.page(found))
     else:
         out.note("no versions under prompts/ yet (a run that finds something better writes one)")
