@@ -252,10 +252,10 @@ def _common_name(mine: Sequence[Row], passing: Sequence[Row], wanted: str) -> st
     )
     if named and named.most_common(1)[0][1] >= 0.5 * len(mine):
         return str(named.most_common(1)[0][0])
-    held = Counter(plain(word) for row in passing for word in set(TOKEN.findall(row.output)))
+    held = Counter(plain(word) for row in passing for word in dict.fromkeys(TOKEN.findall(row.output)))
     for pattern in (CAPITAL, TOKEN):
         counts: Counter[str] = Counter(
-            word for row in mine for word in set(pattern.findall(row.output)) if plain(word) not in STOP
+            word for row in mine for word in dict.fromkeys(pattern.findall(row.output)) if plain(word) not in STOP
         )
         for word, count in counts.most_common(6):
             rare = held[plain(word)] <= 0.34 * len(passing)

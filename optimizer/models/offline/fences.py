@@ -85,12 +85,12 @@ def _lines(body: str) -> Iterable[PromptLine]:
 def _rows(body: str) -> Iterable[Row]:
     objects = [value for value in map(_object, body.split("\n")) if value]
     for value in objects or _sections(body):
-        reasons = value.get("reasons", value.get("reason", ()))
+        reasons = value.get("reasons", value.get("reason"))
         yield Row(
             input=_flat(value.get("input", "")),
             output=_flat(value.get("output", "")),
             expected=_parsed(value.get("expected")),
-            reasons=(reasons,) if isinstance(reasons, str) else tuple(map(_flat, reasons or ())),
+            reasons=tuple(map(_flat, reasons)) if isinstance(reasons, list) else (_flat(reasons),) if reasons else (),
         )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from optimizer.models.offline.recall import Query, best_bag, identify, query, subject_of, verse
@@ -107,8 +108,12 @@ def name(who: str) -> str:
 def belongs(text: str) -> float:
     """How much a text speaks of the play: people and topic words in it."""
     asked = query(text)
-    topic = frozenset(concepts(" ".join(load()["play"]["topic"])))
-    return 2.0 * len(asked.people) + len(asked.bag & topic)
+    return 2.0 * len(asked.people) + len(asked.bag & _topic())
+
+
+@lru_cache(maxsize=1)
+def _topic() -> frozenset[str]:
+    return frozenset(concepts(" ".join(load()["play"]["topic"])))
 
 
 def _who(who: str, dice: str, tail: str = "") -> Said:
@@ -142,7 +147,10 @@ def _initial(asked: Query, aliases: Mapping[str, str], dice: str) -> Said | None
 
 
 def _quoted(asked: Query, dice: str) -> Said | None:
-    score, line = verse(asked)
+    found = verse(asked)
+    if found is None:
+        return None
+    score, line = found
     if score < (SPOKEN if SPEECH.search(asked.text) else SPOKEN_UNASKED):
         return None
     meant = identify(asked, leave_out=asked.people)
@@ -216,7 +224,7 @@ def _event(asked: Query, dice: str) -> Said | None:
     fact = best_bag(play["facts"], asked.bag, 1.2)
     actor = subject_of(asked)
     scored = [
-        (_event_fit(row, asked, actor) + (0.8 if slot and slot in row else 0.0), -index)
+        (_event_fit(index, asked, actor) + (0.8 if slot and slot in row else 0.0), -index)
         for index, row in enumerate(play["events"])
     ]
     score, index = max(scored)
@@ -228,14 +236,24 @@ def _event(asked: Query, dice: str) -> Said | None:
     return _told(play["events"][-index], slot, asked, dice)
 
 
-def _event_fit(row: Mapping[str, Any], asked: Query, actor: str | None) -> float:
-    people = {row["by"], row.get("to", row["by"])}
-    verbs = frozenset(concepts(" ".join(row["verbs"])))
-    more = frozenset(concepts(" ".join((*row.get("more", ()), row.get("what", ""), row.get("place", ""), row["past"]))))
+@lru_cache(maxsize=1)
+def _event_terms() -> tuple[tuple[frozenset[str], frozenset[str], frozenset[str]], ...]:
+    """For each event: its people, the concepts of its verbs, everything else that speaks for it."""
+    found = []
+    for row in load()["play"]["events"]:
+        told = (*row.get("more", ()), row.get("what", ""), row.get("place", ""), row["past"])
+        verbs = frozenset(concepts(" ".join(row["verbs"])))
+        found.append((frozenset({row["by"], row.get("to", row["by"])}), verbs, frozenset(concepts(" ".join(told)))))
+    return tuple(found)
+
+
+def _event_fit(index: int, asked: Query, actor: str | None) -> float:
+    people, verbs, more = _event_terms()[index]
     strangers = sum(who not in people and who not in more for who in asked.people)
     score = 1.2 * len(people & set(asked.people)) + 1.5 * bool(verbs & asked.bag) - 0.8 * strangers
     score += 0.7 * len((more - verbs - people) & asked.bag)
-    return score + (0.6 if actor == row["by"] else -0.8 if actor is not None else 0.0)
+    doer = load()["play"]["events"][index]["by"]
+    return score + (0.6 if actor == doer else -0.8 if actor is not None else 0.0)
 
 
 def _told(row: Mapping[str, Any], slot: str | None, asked: Query, dice: str) -> Said:

@@ -93,10 +93,10 @@ def facts() -> tuple[Fact, ...]:
         ladies = {who[4:]: who for who in ("ladycapulet", "ladymontague")}
         merged: list[frozenset[str]] = []
         for group in groups:
-            word = next(iter(group))
+            word = min(group)
             if merged and merged[-1] == {concept("lady")} and word in ladies:
                 merged[-1] = frozenset({ladies[word]})
-            elif word not in STOP and group != {concept("lord")}:
+            elif group != {concept("lord")} and not group <= STOP:
                 merged.append(group)
         found.append(Fact(groups=tuple(dict.fromkeys(merged)), extra=frozenset(), who=trait["who"]))
     for event in play["events"]:
@@ -163,7 +163,7 @@ def identify(asked: Query, among: Collection[str] = (), leave_out: Collection[st
     """
     actor = subject_of(asked)
     best: dict[str, float] = {}
-    for index in {index for term in asked.bag for index in _places().get(term, ())}:
+    for index in sorted({index for term in asked.bag for index in _places().get(term, ())}):
         fact = facts()[index]
         score = _fit(fact, asked.bag)
         who = fact.who
@@ -186,7 +186,7 @@ def _fit(fact: Fact, bag: frozenset[str]) -> float:
         return 0.0
     got = sum(weight(group & bag) for group in hit)
     missed = sum(weight(group) for group in fact.groups if not group & bag)
-    return got + 0.7 * sum(weight([term]) for term in fact.extra & bag) - UNMATCHED * missed
+    return got + 0.7 * math.fsum(weight([term]) for term in fact.extra & bag) - UNMATCHED * missed
 
 
 def best_bag(
@@ -210,22 +210,23 @@ def _bag(words: tuple[str, ...]) -> frozenset[str]:
 
 
 @lru_cache(maxsize=1)
-def _verses() -> tuple[tuple[frozenset[str], ...], dict[str, float]]:
-    """Stems of each famous line, and how rare each stem is among them."""
+def _verses() -> tuple[tuple[frozenset[str], ...], dict[str, list[int]]]:
+    """Stems of each famous line, and the lines that hold a stem."""
     bags = tuple(frozenset(stem(word) for word in row["bag"]) for row in load()["play"]["lines"])
-    counts: dict[str, int] = defaultdict(int)
-    for bag in bags:
+    holders: dict[str, list[int]] = defaultdict(list)
+    for index, bag in enumerate(bags):
         for term in bag:
-            counts[term] += 1
-    return bags, {term: math.log(len(bags) / count) for term, count in counts.items()}
+            holders[term].append(index)
+    return bags, dict(holders)
 
 
-def verse(asked: Query) -> tuple[float, dict[str, Any]]:
+def verse(asked: Query) -> tuple[float, dict[str, Any]] | None:
     """The famous line that shares most with a question, and the weight of what they share."""
-    bags, rare = _verses()
-    scored = [
-        (sum(rare[term] for term in bag & asked.raw) * (len(bag & asked.raw) / len(bag)) ** 0.15, -index)
-        for index, bag in enumerate(bags)
-    ]
-    score, index = max(scored)
-    return score, load()["play"]["lines"][-index]
+    bags, holders = _verses()
+    shared: dict[int, list[float]] = defaultdict(list)
+    for term in sorted(asked.raw):
+        for index in holders.get(term, ()):
+            shared[index].append(math.log(len(bags) / len(holders[term])))
+    scored = [(sum(found) * (len(found) / len(bags[index])) ** 0.15, -index) for index, found in shared.items()]
+    best = max(scored, default=None)
+    return None if best is None else (best[0], load()["play"]["lines"][-best[1]])

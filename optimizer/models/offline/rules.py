@@ -132,7 +132,7 @@ DUTY = re.compile(
 )
 MARKS = re.compile(r"^[\s>]*(?:[-*•+]\s+|#+\s*|\(?\d{1,2}[.)]\s+|\(?[a-h][.)]\s+)?")
 LABEL_ONLY = re.compile(r"^[\w ]{1,30}:?$|^\W*$|^<[^>]{1,40}>$")
-MOST_CHARACTERS = 1200
+MOST_CHARACTERS = 800
 """A longer line is cut before it is read."""
 HEADING = re.compile(r"^\s*#")
 

@@ -221,7 +221,7 @@ def kind_of_list(listed: Choices | None) -> str | None:
     if listed is None:
         return None
     kinds = [named[0] for value in listed.values if (named := concept_named(value))]
-    best = max(set(kinds), key=kinds.count, default=None)
+    best = max(sorted(set(kinds)), key=kinds.count, default=None)
     return best if best and 2 * kinds.count(best) >= len(listed.values) else None
 
 
