@@ -31,11 +31,12 @@ def version(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
-def migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration] = MIGRATIONS) -> tuple[str, ...]:
-    """Apply what is missing, each in its own transaction. Returns the names of what was applied.
+def migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration] | None = None) -> tuple[str, ...]:
+    """Apply what is missing (of MIGRATIONS, where none are given), each in its own transaction; returns its names.
 
     Raises StoreError where the file was written by a later release.
     """
+    migrations = MIGRATIONS if migrations is None else migrations
     done = version(db)
     if done > len(migrations):
         raise StoreError(

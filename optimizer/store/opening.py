@@ -110,11 +110,13 @@ def _open(asked: Asked, held: lock.Lock) -> RunWriter:
 def _make(folder: RunFolder, *, resume: bool) -> None:
     try:
         folder.path.parent.mkdir(parents=True, exist_ok=True)
-        folder.path.mkdir(exist_ok=resume)
-    except FileExistsError as error:
-        raise UserError(
-            f"run {folder.id} is there already (go on with --resume, or choose another --run-id)"
-        ) from error
+        try:
+            folder.path.mkdir()
+        except FileExistsError:
+            if not resume:
+                raise UserError(
+                    f"run {folder.id} is there already (go on with --resume, or choose another --run-id)"
+                ) from None
     except OSError as error:
         raise fault(folder.path, error) from error
 
