@@ -59,7 +59,7 @@ class CompletionCache:
             moved = files.prepare(folder)
             self._table = _open_table(folder)
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"cannot open the cache in {folder}: {_why(error)}") from error
+            raise self._fault("open", error) from error
         if moved is not None:
             self._restore(moved)
         self._writer = Writer(self._commit, self._table.close)
@@ -68,17 +68,12 @@ class CompletionCache:
         """The completion of a key, or None. Takes microseconds, so it is called on the event loop."""
         try:
             row = self._table.get(key)
-        except TamperedRow:
+        except (TamperedRow, UnicodeDecodeError):
             row = ""
         except sqlite3.DatabaseError as error:
-            if files.is_damage(error):
-                files.mark(self.folder)
-                raise StoreError(
-                    f"the cache in {self.folder} is damaged ({error}); resume: the next start keeps what can be read"
-                ) from error
             if files.code_of(error) is not None:
-                raise StoreError(f"cannot read the cache in {self.folder}: {_why(error)}") from error
-            # The text itself is not text: sqlite3 says so without a code.
+                raise self._fault("read", error) from error
+            # The value is not the text that it claims to be: sqlite3 says so without a code.
             row = ""
         if row is None:
             return None
@@ -151,9 +146,17 @@ class CompletionCache:
                     self._table.set(key, text)
         except diskcache.Timeout as error:
             # diskcache calls everything that keeps a transaction from beginning a timeout.
-            raise StoreError(f"cannot write the cache in {self.folder}: {_why(error.__context__)}") from error
+            raise self._fault("write", error.__context__) from error
         except (sqlite3.Error, OSError) as error:
-            raise StoreError(f"cannot write the cache in {self.folder}: {_why(error)}") from error
+            raise self._fault("write", error) from error
+
+    def _fault(self, what: str, error: BaseException | None) -> StoreError:
+        if isinstance(error, sqlite3.Error) and files.is_damage(error):
+            files.mark(self.folder)
+            return StoreError(
+                f"the cache in {self.folder} is damaged ({error}); resume: the next start keeps what can be read"
+            )
+        return StoreError(f"cannot {what} the cache in {self.folder}: {_why(error)}")
 
     def _restore(self, moved: Path) -> None:
         rows = list(files.salvage(moved))

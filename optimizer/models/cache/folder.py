@@ -15,7 +15,6 @@ from optimizer.models.cache.codec import decode
 DATABASE = "cache.db"
 _COMPANIONS = ("-wal", "-shm")
 _MARK = "damaged"
-_OWN_SETTINGS = ("count", "size", "hits", "misses")
 _LEAST_ROW = 100
 """Bytes that the shortest possible row takes: bounds the row ids that are tried in a damaged file."""
 
@@ -62,7 +61,8 @@ def code_of(error: sqlite3.Error) -> int | None:
 
 def is_damage(error: sqlite3.Error) -> bool:
     """True where the file is not a sound database, rather than busy, full or out of reach."""
-    return code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    # Our statements are right, so a plain error means that a table or a column is gone.
+    return code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
 def salvage(folder: Path) -> Iterator[tuple[str, str]]:
@@ -73,6 +73,8 @@ def salvage(folder: Path) -> Iterator[tuple[str, str]]:
             if path.exists() and not path.name.endswith("-shm"):
                 shutil.copy(path, copied)
         with connect(Path(copied)) as connection:
+            # Lets SQLite read what there is of a file that is shorter than it should be.
+            connection.execute("PRAGMA writable_schema = ON")
             for row in range(1, _last_row(connection, size(folder)) + 1):
                 yield from _row(connection, row)
 
@@ -117,6 +119,9 @@ def _damaged(folder: Path) -> bool:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
             _distrust_settings(connection)
             return suspect and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
+    except UnicodeDecodeError:
+        # What SQLite tells of a damaged schema quotes it.
+        return True
     except sqlite3.DatabaseError as error:
         if is_damage(error):
             return True
@@ -124,12 +129,10 @@ def _damaged(folder: Path) -> bool:
 
 
 def _distrust_settings(connection: sqlite3.Connection) -> None:
-    """Remove settings that would be turned into PRAGMAs and attributes: ours are given anew at each start."""
-    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'Settings'").fetchone() is None:
-        return
-    marks = ", ".join("?" for _ in _OWN_SETTINGS)
-    connection.execute(f"DELETE FROM Settings WHERE key NOT IN ({marks})", _OWN_SETTINGS)
-    connection.commit()
+    """Remove what diskcache would turn into PRAGMAs and attributes: ours are given anew at each start."""
+    if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'Settings'").fetchone() is not None:
+        connection.execute("DELETE FROM Settings")
+        connection.commit()
 
 
 def _move_aside(folder: Path) -> Path:
