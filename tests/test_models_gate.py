@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from optimizer.budget import Budget
+from optimizer.config import BudgetSpec, ModelSpec, Price
+from optimizer.errors import BudgetExceeded, ConfigError, ErrorKind, ModelError, ProviderError, StoreError
+from optimizer.events import CallEnded, CallSaved, CallSent, Event, Recording
+from optimizer.models.base import Model, Request
+from optimizer.models.budgeted import estimate_usage
+from optimizer.models.cache import CompletionCache
+from optimizer.models.gate import Terms, account, gate, open_provider
+from optimizer.outcome import Phase, Role
+from optimizer.prompt import Message
+from optimizer.results import Completion, Usage
+from optimizer.testing.models import Answer, FunctionModel
+from tests import virtual_time
+from tests.virtual_time import now
+
+PRICE = Price(input=1000.0, output=2000.0)
+ROMEO = Completion(text="Romeo", usage=Usage(input_tokens=10, output_tokens=5))
+
+
+def ask(number: int = 0, role: Role = Role.TASK, phase: Phase = Phase.SEARCH) -> Request:
+    messages = (Message(role="user", content=f"Question {number}"),)
+    return Request(provider="openai", model="m", messages=messages, role=role, phase=phase)
+
+
+def fault(kind: ErrorKind, status: int | None = None, wait: float | None = None) -> ModelError:
+    return ModelError(kind, f"api.example.com: {kind}", status=status, retry_after=wait)
+
+
+class World:
+    """A provider behind the whole gate, in virtual time."""
+
+    def __init__(
+        self,
+        answer: Callable[[Request], Answer],
+        *,
+        spec: BudgetSpec | None = None,
+        seconds: float = 1.0,
+        known: dict[str, Completion] | None = None,
+        concurrency: int = 16,
+        retries: int = 5,
+    ) -> None:
+        async def slowly(request: Request) -> Answer:
+            await asyncio.sleep(seconds)
+            return answer(request)
+
+        self.provider = FunctionModel(slowly)
+        self.sink = Recording()
+        self.spec = spec or BudgetSpec()
+        self.known = known or {}
+        self.concurrency = concurrency
+        self.retries = retries
+
+    def run(self, *requests: Request) -> list[object]:
+        async def main() -> list[object]:
+            self.budget = Budget(self.spec)
+            model = gate(
+                self.provider,
+                store=None,
+                sink=self.sink,
+                budget=self.budget,
+                prices={"m": PRICE},
+                known=self.known,
+                terms=Terms(concurrency=self.concurrency, retries=self.retries, clock=now),
+            )
+            return list(await asyncio.gather(*(model.complete(one) for one in requests), return_exceptions=True))
+
+        return virtual_time.run(main())
+
+    def of(self, kind: type[Event]) -> list[Event]:
+        return [event for event in self.sink.events if isinstance(event, kind)]
+
+
+def test_a_call_is_on_record_before_it_leaves_and_once_it_has_ended():
+    world = World(lambda request: ROMEO)
+    (answer,) = world.run(ask(role=Role.JUDGE, phase=Phase.TEST))
+    assert answer == replace(ROMEO, cost=0.02)
+    sent, ended = world.sink.events
+    assert isinstance(sent, CallSent) and isinstance(ended, CallEnded)
+    assert (sent.key, sent.role, sent.phase) == (ask().key, Role.JUDGE, Phase.TEST)
+    assert sent.call == ended.call and ended.completion == answer and ended.error is None
+    assert world.budget.spent.calls == 1 and world.budget.spent.tokens == 15
+    assert world.budget.spent.usd == pytest.approx(0.02)
+
+
+def test_nothing_leaves_before_its_record_is_durable():
+    class Full(Recording):
+        async def record(self, event: Event) -> None:
+            raise StoreError("cannot write run.sqlite: no space")
+
+    provider = FunctionModel(lambda request: "Romeo")
+    budget = Budget(BudgetSpec())
+
+    async def main() -> None:
+        model = gate(provider, store=None, sink=Full(), budget=budget)
+        with pytest.raises(StoreError):
+            await model.complete(ask())
+
+    asyncio.run(main())
+    assert provider.requests == [] and budget.spent.calls == 0
+
+
+def test_every_attempt_is_counted_apart():
+    answers: list[Answer] = [fault(ErrorKind.INTERNAL_SERVER, 500), fault(ErrorKind.TIMEOUT), ROMEO]
+    world = World(lambda request: answers.pop(0))
+    world.run(ask())
+    assert len(world.of(CallSent)) == len(world.of(CallEnded)) == 3 == world.budget.spent.calls
+    assert len({event.call for event in world.of(CallSent)}) == 3  # type: ignore[union-attr]
+    kinds = [event.error.kind if event.error else None for event in world.of(CallEnded)]  # type: ignore[union-attr]
+    assert kinds == [ErrorKind.INTERNAL_SERVER, ErrorKind.TIMEOUT, None]
+
+
+@pytest.mark.parametrize(
+    ("finish", "text", "kind", "attempts"),
+    [
+        ("length", "Rom", ErrorKind.CUT_OFF, 1),
+        ("content_filter", "", ErrorKind.CONTENT_FILTER, 1),
+        ("stop", " ", ErrorKind.EMPTY, 6),
+    ],
+)
+def test_a_reply_that_cannot_be_used_is_billed_all_the_same(finish, text, kind, attempts):
+    world = World(lambda request: replace(ROMEO, text=text, finish_reason=finish))
+    (error,) = world.run(ask())
+    assert isinstance(error, ModelError) and error.kind is kind and error.attempts == attempts
+    assert world.budget.spent.tokens == 15 * attempts
+    for event in world.of(CallEnded):
+        assert isinstance(event, CallEnded)
+        assert event.error is not None and event.error.kind is kind
+        assert event.completion is not None and event.completion.usage == ROMEO.usage
+        assert event.completion.cost == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize(
+    ("failure", "billed"),
+    [
+        (fault(ErrorKind.BAD_REQUEST, 400), 0),
+        (fault(ErrorKind.TIMEOUT), 1),
+        (fault(ErrorKind.CONNECTION), 1),
+        (fault(ErrorKind.MALFORMED, 200), 1),
+    ],
+)
+def test_an_attempt_without_usage_is_billed_at_its_estimate_unless_it_was_refused(failure, billed):
+    world = World(lambda request: failure, retries=0)
+    world.run(ask())
+    usage = estimate_usage(ask())
+    assert world.budget.spent.tokens == billed * (usage.input_tokens + usage.output_tokens)
+
+
+def test_the_estimate_follows_the_limit_of_the_answer():
+    assert estimate_usage(replace(ask(), params={"max_tokens": 7})).output_tokens == 7
+    assert estimate_usage(replace(ask(), params={"max_completion_tokens": 9, "max_tokens": 7})).output_tokens == 9
+    assert estimate_usage(ask()).input_tokens == len("Question 0") // 4 + 4
+
+
+def test_the_budget_stops_attempts_and_retries_alike():
+    world = World(lambda request: fault(ErrorKind.INTERNAL_SERVER, 500), spec=BudgetSpec(calls=4))
+    (error,) = world.run(ask())
+    assert isinstance(error, BudgetExceeded)
+    assert len(world.provider.requests) == 4 == world.budget.spent.calls == len(world.of(CallSent))
+
+
+def test_calls_never_pass_the_limit():
+    world = World(lambda request: ROMEO, spec=BudgetSpec(calls=25))
+    ends = world.run(*(ask(number) for number in range(100)))
+    assert Counter(type(end) for end in ends) == {Completion: 25, BudgetExceeded: 75}
+    assert len(world.provider.requests) == 25
+
+
+def test_tokens_are_waited_for_while_calls_in_flight_hold_them():
+    estimate = estimate_usage(ask())
+    each = estimate.input_tokens + estimate.output_tokens
+    world = World(lambda request: ROMEO, spec=BudgetSpec(tokens=2 * each + 1))
+    ends = world.run(*(ask(number) for number in range(12)))
+    assert Counter(type(end) for end in ends) == {Completion: 12}, "each uses 15 of the 260 that it may use"
+    assert world.budget.spent.tokens == 12 * 15
+
+
+def test_a_run_that_is_resumed_sends_nothing_that_it_knows():
+    world = World(lambda request: ROMEO, known={ask(0).key: ROMEO})
+    first, second = world.run(ask(0), ask(1))
+    assert first == replace(ROMEO, cached=True) and second == replace(ROMEO, cost=0.02)
+    assert len(world.provider.requests) == 1
+    assert [type(event) for event in world.sink.events] == [CallSaved, CallSent, CallEnded]
+
+
+@pytest.mark.parametrize("concurrency", [1, 16, 64])
+@pytest.mark.parametrize("failure", [fault(ErrorKind.CONNECTION), fault(ErrorKind.INTERNAL_SERVER, 503)])
+def test_a_provider_that_is_down_gets_few_requests(failure, concurrency):
+    world = World(lambda request: failure, concurrency=concurrency)
+    ends = world.run(*(ask(number) for number in range(200)))
+    assert len(world.provider.requests) <= max(10, concurrency)
+    assert all(isinstance(end, ModelError | ProviderError) for end in ends)
+    assert any(isinstance(end, ProviderError) for end in ends)
+
+
+def test_a_rejected_key_stops_the_run_at_once():
+    world = World(lambda request: fault(ErrorKind.AUTHENTICATION, 401), concurrency=64)
+    ends = world.run(*(ask(number) for number in range(200)))
+    assert {type(end) for end in ends} == {ProviderError}
+    assert len(world.provider.requests) <= 10, "no more than were out when the first answer came"
+
+
+def test_a_storm_of_rate_limits_passes():
+    def answer(request: Request) -> Answer:
+        seen[request.key] += 1
+        refused = int(request.key[:4], 16) % 10 < 3 and seen[request.key] <= 2
+        return fault(ErrorKind.RATE_LIMIT, 429, 2.0) if refused else ROMEO
+
+    seen: Counter[str] = Counter()
+    world = World(answer, concurrency=32)
+    ends = world.run(*(ask(number) for number in range(300)))
+    assert {type(end) for end in ends} == {Completion}
+    assert len(world.provider.requests) == sum(seen.values()) < 500
+
+
+def test_calls_cancelled_in_flight_are_billed_at_their_estimate():
+    provider = FunctionModel(lambda request: asyncio.sleep(100, "late"))
+    sink = Recording()
+
+    async def main() -> Budget:
+        budget = Budget(BudgetSpec())
+        model = gate(provider, store=None, sink=sink, budget=budget, terms=Terms(clock=now))
+        calls = [asyncio.create_task(model.complete(ask(number))) for number in range(3)]
+        await asyncio.sleep(1)
+        for call in calls:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        return budget
+
+    budget = virtual_time.run(main())
+    estimate = estimate_usage(ask())
+    assert budget.spent.calls == 3
+    assert budget.spent.tokens == 3 * (estimate.input_tokens + estimate.output_tokens)
+    assert [type(event) for event in sink.events] == [CallSent] * 3
+
+
+@pytest.mark.parametrize(
+    ("price", "usage", "cost"),
+    [
+        (PRICE, Usage(input_tokens=1000, output_tokens=500), 2.0),
+        (PRICE, Usage(), None),
+        (None, Usage(input_tokens=1, output_tokens=1), None),
+        (Price(input=0.0, output=0.0), Usage(), 0.0),
+    ],
+)
+def test_an_unknown_cost_is_unknown_and_never_nothing(price, usage, cost):
+    async def main() -> float | None:
+        provider = FunctionModel(lambda request: Completion(text="Romeo", usage=usage))
+        prices = {} if price is None else {"m": price}
+        model = gate(provider, store=None, sink=Recording(), budget=Budget(BudgetSpec()), prices=prices)
+        return (await model.complete(ask())).cost
+
+    assert asyncio.run(main()) == cost
+
+
+def test_with_a_cache_each_distinct_request_is_sent_once(tmp_path):
+    provider = FunctionModel(lambda request: ROMEO)
+    sink = Recording()
+
+    async def main() -> list[Completion]:
+        async with CompletionCache(tmp_path) as store:
+            model = gate(provider, store=store, sink=sink, budget=Budget(BudgetSpec()))
+            return await asyncio.gather(*(model.complete(ask(number % 30)) for number in range(300)))
+
+    for round_ in range(2):
+        answers = asyncio.run(main())
+        assert {answer.text for answer in answers} == {"Romeo"}
+        assert len(provider.requests) == 30, round_
+    assert Counter(type(event) for event in sink.events) == {CallSent: 30, CallEnded: 30, CallSaved: 570}
+
+
+def test_the_offline_provider_goes_through_the_same_gate():
+    async def main() -> Completion:
+        spec = ModelSpec(name="offline:perfect")
+        async with open_provider(spec, 4) as provider:
+            model: Model = gate(provider, store=None, sink=sink, budget=Budget(BudgetSpec(calls=1)))
+            return await model.complete(replace(ask(), provider="offline", model=spec.model))
+
+    sink = Recording()
+    answer = asyncio.run(main())
+    assert answer.text and answer.usage.output_tokens > 0
+    assert [type(event) for event in sink.events] == [CallSent, CallEnded]
+
+
+def test_an_endpoint_that_is_no_address_is_refused_before_any_call():
+    async def main() -> None:
+        async with open_provider(ModelSpec(name="openai/m", base_url="localhost:80"), 1):
+            pass
+
+    with pytest.raises(ConfigError, match="is no address"):
+        asyncio.run(main())
+
+
+def test_one_account_is_one_provider_at_one_address():
+    assert account(ModelSpec(name="openai/a")) == account(ModelSpec(name="openai/b")) == ("openai", None)
+    assert account(ModelSpec(name="openai/a", base_url="http://h/v1")) != account(ModelSpec(name="openai/a"))
