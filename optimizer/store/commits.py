@@ -168,8 +168,10 @@ def _encoded(cell: Cell) -> Cell:
     return cell
 
 
-def decoded(cells: Iterable[Cell]) -> tuple[Cell, ...]:
+def decoded(cells: Sequence[Cell]) -> tuple[Cell, ...]:
     """Cells as they were before `execute` wrote them."""
+    if bytes not in map(type, cells):
+        return tuple(cells)
     return tuple(cell.decode("utf-8", "surrogatepass") if isinstance(cell, bytes) else cell for cell in cells)
 
 

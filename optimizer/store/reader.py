@@ -285,11 +285,15 @@ class RunReader:
         return meta
 
     def _values(self, table: Table, make: Callable[[Sequence[Any]], T], rest: str = "", *cells: Cell) -> Iterator[T]:
+        replaceable = table in (schema.RESULTS, schema.COMPLETIONS)
         for row in self._cells(table.select(rest), *cells):
-            if table in _REPLACEABLE and schema.checksum(row[:-1]) != row[-1]:
+            found = row[:-1]
+            if schema.checksum(found) == row[-1]:
+                yield make(found)
+            elif replaceable:
                 self.dropped += 1
-                continue
-            yield make(self._sound(table, row))
+            else:
+                raise damaged(self.folder.database, table.name, row[0])
 
     def _sound(self, table: Table, row: tuple[Cell, ...]) -> tuple[Cell, ...]:
         if schema.checksum(row[:-1]) != row[-1]:
@@ -302,9 +306,6 @@ class RunReader:
                 yield decoded(row)
         except sqlite3.Error as error:
             raise fault(self.folder.database, error) from error
-
-
-_REPLACEABLE = (schema.RESULTS, schema.COMPLETIONS)
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -118,7 +118,7 @@ def result(cells: Cells) -> Result:
         completion=completion,
         scores=loads(SCORES, scores),
         error=None if error is None else loads(CallError, error),
-        trace=loads(TRACE, trace),
+        trace=loads(TRACE, trace) if trace != "[]" else (),
     )
 
 
