@@ -29,17 +29,7 @@ ENOUGH = 60.0
 
 def command(workspace: Path, base_url: str, *flags: str) -> subprocess.Popen[str]:
     """`optimizer run` as a user starts it, against the server."""
-    arguments = [
-        "run",
-        "evals/romeo-bob.yaml",
-        "--base-url",
-        base_url,
-        "--run-id",
-        "r",
-        "--concurrency",
-        str(PLACES),
-        *flags,
-    ]
+    fixed = ["--base-url", base_url, "--run-id", "r", "--concurrency", str(PLACES)]
     return subprocess.Popen(
         [sys.executable, "-m", "optimizer", "run", "evals/romeo-bob.yaml", *fixed, *flags],
         cwd=workspace,
