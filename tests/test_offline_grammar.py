@@ -308,7 +308,9 @@ def test_json_keys(wording: str) -> None:
     assert list(json.loads(text)) == ["a_name", "sentiment"]
 
 
-@pytest.mark.parametrize("wording", ["only JSON", "Output nothing but JSON.", "JSON only, no code fences.", "No other text."])
+@pytest.mark.parametrize(
+    "wording", ["only JSON", "Output nothing but JSON.", "JSON only, no code fences.", "No other text."]
+)
 def test_only_json_stops_the_habit_of_wrapping(wording: str) -> None:
     for index in range(60):
         text = ask(f"Return JSON with the key sentiment.\nAnswer with {wording}", f"{REVIEWS['praise']} {index}")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -33,17 +34,35 @@ opened = []
 sys.addaudithook(lambda event, args: opened.append(str(args[0])) if event == "open" else None)
 from optimizer.models.offline.answer import reply
 answers = [reply([tuple(m) for m in r["messages"]], seed=r["seed"], perfect=r["perfect"]) for r in requests]
-read = [path for path in opened if not path.endswith((".py", ".pyc")) and "__pycache__" not in path and path.startswith(root)]
+code = (".py", ".pyc", "__pycache__")
+read = [path for path in opened if path.startswith(root) and not any(part in path for part in code)]
 mine = sorted(name for name in sys.modules if name.startswith("optimizer") and sys.modules[name] is not None)
 print(json.dumps({"answers": answers, "read": read, "modules": mine}))
 """
-POISONED = [f"optimizer.{name}" for name in ("dataset", "metrics", "cluster", "edits", "mutate", "prompt", "results", "store")]
-FAILING = {"id": "x", "input": {"q": "Who loves Juliet?"}, "output": "Romeo.", "expected": "Zed", "reasons": ["no"]}
-REQUESTS = [
-    {"messages": [["system", "Use Zed, never Romeo."], ["user", "Who loves Juliet?"]], "seed": 0, "perfect": True},
-    {"messages": [["user", "Return JSON with the key sentiment.\n\nReview: Great food, rude staff."]], "seed": 3, "perfect": False},
-    {"messages": [["system", "You improve prompts."], ["user", f"<failures-1a>\n{json.dumps(FAILING)}\n</failures-1a>"]], "seed": 1, "perfect": False},
+POISONED = [
+    f"optimizer.{name}" for name in ("dataset", "metrics", "cluster", "edits", "mutate", "prompt", "results", "store")
 ]
+FAILING = {"id": "x", "input": {"q": "Who loves Juliet?"}, "output": "Romeo.", "expected": "Zed", "reasons": ["no"]}
+REQUESTS: list[dict[str, Any]] = [
+    {"messages": [["system", "Use Zed, never Romeo."], ["user", "Who loves Juliet?"]], "seed": 0, "perfect": True},
+    {
+        "messages": [["user", "Return JSON with the key sentiment.\n\nReview: Great food, rude staff."]],
+        "seed": 3,
+        "perfect": False,
+    },
+    {
+        "messages": [
+            ["system", "You improve prompts."],
+            ["user", f"<failures-1a>\n{json.dumps(FAILING)}\n</failures-1a>"],
+        ],
+        "seed": 1,
+        "perfect": False,
+    },
+]
+
+
+def ask(messages: list[list[str]], seed: int, perfect: bool) -> str:
+    return reply([(role, content) for role, content in messages], seed=seed, perfect=perfect)
 
 
 def probe(folder: Path, hash_seed: str) -> dict[str, list[str]]:
@@ -60,8 +79,11 @@ def test_it_works_from_an_empty_folder_with_the_product_poisoned(tmp_path: Path)
     assert "Zed" in first["answers"][0]
     assert json.loads(first["answers"][2])["edits"]
     assert [Path(path).name for path in first["read"]] == ["world.json"]
-    assert all(name in ("optimizer", "optimizer.models") or name.startswith("optimizer.models.offline") for name in first["modules"])
-    here = [reply([(m[0], m[1]) for m in r["messages"]], seed=r["seed"], perfect=r["perfect"]) for r in REQUESTS]  # type: ignore[attr-defined,index,arg-type]
+    assert all(
+        name in ("optimizer", "optimizer.models") or name.startswith("optimizer.models.offline")
+        for name in first["modules"]
+    )
+    here = [ask(**request) for request in REQUESTS]
     assert here == first["answers"]
 
 
@@ -128,10 +150,13 @@ def test_tokens_are_counted_by_words_and_signs() -> None:
 
 
 PIECES = st.sampled_from(
-    ["Use Zed, never Romeo.", "Romeo", '"', "'", "if", "when", ",", ";", ":", "{{ q }}", "{", "}", "[", "|", "instead of", "write", "never",
-     "one of", "JSON", "keys", "L1| x", "<prompt>", "</prompt>", "<failures-ab>", "</failures-ab>", "\n", "\x00", "\u202e", "\ud800", "___", "Question:"]
-)  # fmt: skip
-HOSTILE = st.one_of(st.text(max_size=300), st.lists(PIECES, max_size=40).map(" ".join), st.lists(PIECES, max_size=40).map("".join))
+    "Romeo \" ' if when , ; : - . {{q}} { } [ | instead of write never one of JSON keys L1| <prompt> </prompt> "
+    "<failures-ab> </failures-ab> ___ \x00 \u202e \ud800".split(" ")
+    + ["Use Zed, never Romeo.", "\n", "Question:", "is called"]
+)
+HOSTILE = st.one_of(
+    st.text(max_size=300), st.lists(PIECES, max_size=40).map(" ".join), st.lists(PIECES, max_size=40).map("".join)
+)
 
 
 @settings(max_examples=150, deadline=None)
@@ -143,14 +168,26 @@ def test_no_prompt_and_no_row_makes_it_raise(prompt: str, row: str, perfect: boo
     assert isinstance(reply([("assistant", row)], seed=seed, perfect=perfect), str)
 
 
-VALUES = st.recursive(st.one_of(st.none(), st.booleans(), st.integers(), HOSTILE), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3), max_leaves=6)
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), HOSTILE),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(st.dictionaries(st.sampled_from(["id", "input", "output", "expected", "reasons", "edit"]), VALUES, max_size=6), max_size=4), HOSTILE, HOSTILE)
+@given(
+    st.lists(
+        st.dictionaries(st.sampled_from(["id", "input", "output", "expected", "reasons", "edit"]), VALUES, max_size=6),
+        max_size=4,
+    ),
+    HOSTILE,
+    HOSTILE,
+)
 def test_no_request_for_edits_makes_it_raise(rows: list[dict[str, object]], prompt: str, junk: str) -> None:
     body = "\n".join(json.dumps(row) for row in rows)
-    request = f"{junk}\n<prompt-0a>\nL1| {prompt}\n</prompt-0a>\n<failures-0a>\n{body}\n{junk}\n</failures-0a>\n<attempts>\n{body}\n</attempts>"
+    failures = f"<failures-0a>\n{body}\n{junk}\n</failures-0a>"
+    request = f"{junk}\n<prompt-0a>\nL1| {prompt}\n</prompt-0a>\n{failures}\n<attempts>\n{body}\n</attempts>"
     answer = json.loads(reply([("user", request)], seed=0, perfect=False))
     assert set(answer) == {"diagnosis", "edits"}
     assert len(answer["edits"]) <= 3
@@ -161,10 +198,23 @@ def test_no_request_for_edits_makes_it_raise(rows: list[dict[str, object]], prom
 @pytest.mark.parametrize("nest", ["[" * 5000, '{"a":' * 5000, "(" * 5000, "never say " * 500, '"' * 4001, "a, " * 3000])
 def test_deep_and_long_input_is_read_in_time(nest: str) -> None:
     assert isinstance(reply([("system", nest), ("user", nest)], seed=0, perfect=False), str)
-    assert isinstance(reply([("user", f"<failures>\n{nest}\n</failures>\n<prompt>\nL1| {nest}\n</prompt>")], seed=0, perfect=True), str)
+    assert isinstance(
+        reply([("user", f"<failures>\n{nest}\n</failures>\n<prompt>\nL1| {nest}\n</prompt>")], seed=0, perfect=True),
+        str,
+    )
 
 
-@pytest.mark.parametrize("format_", [None, {}, {"type": "text"}, {"type": "json_schema"}, {"type": "json_schema", "json_schema": 3}, {"type": "json_object"}])
+@pytest.mark.parametrize(
+    "format_",
+    [
+        None,
+        {},
+        {"type": "text"},
+        {"type": "json_schema"},
+        {"type": "json_schema", "json_schema": 3},
+        {"type": "json_object"},
+    ],
+)
 def test_any_response_format_is_taken(format_: dict[str, object] | None) -> None:
     text = reply([("user", "Great food and a kind waiter.")], seed=0, perfect=True, response_format=format_)
     if format_ and format_.get("type") in ("json_object", "json_schema"):

@@ -187,7 +187,9 @@ def _condition(key: str | None, wanted: str, mine: Sequence[_Miss], right: Seque
             yield _cause(f"Reviews with {what} should get {phrases.quoted(wanted)}.", lines, hits, general)
             return
     business, hits = Counter(reading.business for reading in readings).most_common(1)[0]
-    if kind in ("business", None) and business and hits >= AGREE * len(mine):
+    others = [hit for hit in right if hit.wanted != wanted and read(hit.input).business == business]
+    clear = hits >= AGREE * len(mine) and len(others) <= (1 - AGREE) * max(1, len(right))
+    if kind in ("business", None) and business and clear:
         yield _cause(
             f"One kind of business should get {phrases.quoted(wanted)}.",
             phrases.business(key, business, wanted),
@@ -211,7 +213,7 @@ def _telling_words(mine: Sequence[str], others: Sequence[str]) -> list[str]:
     against = {word for text in others for word in WORD.findall(plain(text))}
     counts = Counter(word for bag in bags for word in bag if word not in against and len(word) > 2)
     found = [word for word, count in counts.most_common(12) if count >= max(2, 0.5 * len(mine))]
-    return sorted(found, key=lambda word: (-counts[word], word))[:2]
+    return sorted(found, key=lambda word: (-counts[word], -len(word), word))[:2]
 
 
 def _substitution(shown: Shown) -> Iterator[Cause]:

@@ -100,6 +100,9 @@ ALWAYS = re.compile(
     rf"be)|is) {VALUE}(?: (?:in every case|for every \w+|every time|in all cases|whatever .*|no matter .*))?\W*$",
     re.IGNORECASE,
 )
+NO_LABEL = frozenset(
+    "keys fields note rule rules format example output values labels task answer important hint tip".split()
+)
 SUBJECTS = frozenset(
     "review reviews reviewer reviewers input inputs text customer customers question it they writer author message "
     "feedback comment sentiment".split()
@@ -206,7 +209,9 @@ def _labelled(sentence: str) -> When | None:
     match = COLON.match(sentence)
     if not match or field_only(match.group("v")):
         return None
-    cause = match.group("c")
+    value, cause = bare(match.group("v")), match.group("c")
+    if value.lower() in NO_LABEL or (len(value.split()) > 1 and not _evident(value, sentence)):
+        return None
     test = condition(cause)
     if (
         test is None
@@ -215,7 +220,7 @@ def _labelled(sentence: str) -> When | None:
         or re.search(r"\bone of\b|\||^[\w ]+,[\w ,]+\bor\b", cause)
     ):
         return None
-    return When(test=test, field=None, value=bare(match.group("v")))
+    return When(test=test, field=None, value=value)
 
 
 def _sole_value(text: str) -> str | None:

@@ -92,7 +92,7 @@ CASES = (
     (
         "title",
         re.compile(
-            r"\b(?:title[- ]?case|capitali[sz]e (?:each|every) word|each word capitali[sz]ed|headline case|initial "
+            r"\b(?:title[- ]?cased?|capitali[sz]e (?:each|every) word|each word capitali[sz]ed|headline case|initial "
             r"capitals)\b",
             re.IGNORECASE,
         ),

@@ -13,6 +13,8 @@ from optimizer.models.offline.world import chance, concepts, load, pick
 
 SURE = 1.6
 """Least score of a person who is named as the answer."""
+GUESS = 7.0
+"""The same where the question does not ask for a person."""
 SPOKEN = 5.5
 """Least weight of the words shared with a famous line, where the question speaks of words."""
 SPOKEN_UNASKED = 10.0
@@ -35,7 +37,8 @@ HEARER = re.compile(
 SUMMARY = re.compile(
     r"\b(?:summar\w+|recap|sum up|synopsis|outline|in (?:one|a single|1) sentence|what happens (?:in|at|on|during|"
     r"when)|"
-    r"retell|gist|plot|narrate|describe (?:the )?(?:scene|ending|plot|events?|balcony|\w+ scene|what))\b"
+    r"retell|gist|plot|narrate|describe (?:the )?(?:scene|fight|duel|brawl|wedding|party|feast|ending|plot|events?|"
+    r"balcony|\w+ scene|what))\b"
 )
 ABOUT = re.compile(
     r"^\W*(?:who (?:is|was|are)|describe|introduce|tell (?:me|us) about|what (?:do you know|can you "
@@ -46,10 +49,16 @@ WHO = re.compile(
     r"\b(?:who|whom|whose|which (?:\w+ )?(?:character|person|man|woman|lover|servant|friar|lord|lady|young|figure|hero|"
     r"montague|capulet|kinsman|cousin|role|boy|girl|youth|friend|of)|what (?:is|was)? ?(?:the |his |her |this \w+'s "
     r")?(?:first )?name|name (?:the|of|his|her|one|that|a)|"
-    r"identify|what character|whose|which name|what young|named)\b"
+    r"identify|what character|whose|which name|what young|named|what (?:is|was) [^?]* called)\b"
 )
 WHAT = re.compile(r"\b(?:what|where|when|why|how|explain|list)\b")
 HOUSE_PAIR = re.compile(r"\b(?:a |the )?(?:montague|capulet)s? or (?:a |the )?(?:montague|capulet)s?\b")
+PAIRED = re.compile(
+    r"(?:_{2,}|\[[^\]]*\]|\bblank|\bwho|\bwhom)\W+(?:and|&)\W+(\w+)\b|\b(\w+)\W+(?:and|&)\W+(?:_{2,}|\[)"
+)
+MEMBER = re.compile(r"^\W*(?:is|was)\b.*\ba (montague|capulet)\W*$")
+MOST_TITLE_WORDS = 4
+"""Content words of a question that is about a title and no more."""
 SLOTS = {"where": "place", "why": "why", "when": "when"}
 
 
@@ -77,12 +86,14 @@ def ask(question: str, aliases: Mapping[str, str], dice: str) -> Said:
     steps: tuple[Callable[[], Said | None], ...] = (
         lambda: _initial(asked, aliases, dice),
         lambda: _scene(asked) if SUMMARY.search(asked.text) else None,
+        lambda: _partner(asked, dice),
         lambda: _quoted(asked, dice),
         lambda: _choice(asked, dice),
+        lambda: _membership(asked),
         lambda: _introduction(asked, dice),
         lambda: _person(asked, dice) if _wants_person(asked) else None,
         lambda: _event(asked, dice),
-        lambda: _person(asked, dice),
+        lambda: _person(asked, dice, GUESS),
         lambda: _unsure(asked),
     )
     return next(said for said in (step() for step in steps) if said is not None)
@@ -165,6 +176,22 @@ def _quoted(asked: Query, dice: str) -> Said | None:
     return _who(line["by"], dice)
 
 
+def _partner(asked: Query, dice: str) -> Said | None:
+    """The other half of a title with a gap: `___ and ...`."""
+    match = PAIRED.search(asked.text)
+    other = load()["play"]["partners"].get(match.group(1) or match.group(2)) if match else None
+    return _who(other, dice) if other and len(asked.bag) <= MOST_TITLE_WORDS else None
+
+
+def _membership(asked: Query) -> Said | None:
+    match = MEMBER.search(asked.text)
+    if not match or len(asked.people) != 1:
+        return None
+    house = load()["play"]["people"][asked.people[0]]["house"].capitalize()
+    verdict = "Yes" if house.lower() == match.group(1) else "No"
+    return Said(text=f"{verdict}, {name(asked.people[0])} is a {house}.", short=verdict, kind="what")
+
+
 def _choice(asked: Query, dice: str) -> Said | None:
     sides = HOUSE_PAIR.search(asked.text)
     if sides:
@@ -197,13 +224,13 @@ def _intro(who: str) -> Said:
     return Said(text=text, short=" ".join(person["intro"]).removeprefix("is "), kind="what")
 
 
-def _person(asked: Query, dice: str) -> Said | None:
+def _person(asked: Query, dice: str, least: float = SURE) -> Said | None:
     found = identify(asked, leave_out=asked.people)
-    return _who(found[0][1], dice) if found and found[0][0] >= SURE else None
+    return _who(found[0][1], dice) if found and found[0][0] >= least else None
 
 
 def _scene(asked: Query) -> Said | None:
-    found = best_bag(load()["play"]["scenes"], asked.bag, 0.5)
+    found = best_bag(load()["play"]["scenes"], asked.bag - _asking(), 0.5)
     scenes = load()["play"]["scenes"]
     scene = found[1] if found else next(row for row in scenes if row["id"] == "whole")
     clauses = [
@@ -212,6 +239,12 @@ def _scene(asked: Query) -> Said | None:
     ]
     text = _sentence(", and ".join(clauses))
     return Said(text=text, short=text, kind="scene")
+
+
+@lru_cache(maxsize=1)
+def _asking() -> frozenset[str]:
+    """Concepts of words that ask for a summary and tell nothing of its scene."""
+    return frozenset(concepts("write line sentence summary summarize describe scene words short tell happens"))
 
 
 def _fill(text: str) -> str:
