@@ -16,11 +16,10 @@ Start with: optimizer init
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from importlib.metadata import version
-
         from optimizer.cli import out
+        from optimizer.cli.release import DISTRIBUTION, release
 
-        out.say(version("prompt-refinement-optimizer"))
+        out.say(f"{DISTRIBUTION} {release()}")
         raise typer.Exit
 
 

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from optimizer.cli import out
+from optimizer.cli.release import DISTRIBUTION, release
 
 WORKSPACE = Path(".optimizer")
 
@@ -29,14 +30,8 @@ def report(error: BaseException, arguments: Sequence[str]) -> str:
 
 
 def _head(arguments: Sequence[str]) -> list[str]:
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        release = version("prompt-refinement-optimizer")
-    except PackageNotFoundError:
-        release = "not installed"
     return [
-        f"prompt-refinement-optimizer {release}",
+        f"{DISTRIBUTION} {release()}",
         f"Python {sys.version.split()[0]} on {platform.platform()}",
         f"optimizer {' '.join(arguments)}",
     ]

@@ -30,6 +30,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     try:
         ended = command().main(args=given, prog_name="optimizer", standalone_mode=False, obj=tuple(given))
         code = ended if isinstance(ended, int) else 0
+        if code == INTERRUPTED:
+            # typer turns Ctrl-C into this number where no run was there to be stopped.
+            out.note("interrupted")
     except BaseException as error:
         code = told(error, given)
     for stream in (sys.stdout, sys.stderr):
@@ -43,6 +46,8 @@ def told(error: BaseException, arguments: Sequence[str]) -> int:
     fault = foreseen(error)
     if fault is not None:
         out.note(f"error: {_scrubbed(str(fault)).replace(NEWLINE, NEWLINE + ' ' * 7)}")
+        for line in getattr(fault, "__notes__", ()):
+            out.note(_scrubbed(line))
         return fault.exit_code
     if isinstance(error, _USAGE_ERROR):
         return _usage(error)

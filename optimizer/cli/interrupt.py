@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import sys
 import threading
 from collections.abc import Callable, Coroutine
 from types import FrameType
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 DRAIN = 5.0
 """Seconds that calls under way are given to be answered."""
@@ -50,6 +52,8 @@ class Stopper:
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run the work to its end. Raises Interrupted where a signal ended it."""
+        import asyncio
+
         before = {number: signal.signal(number, self._on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             return asyncio.run(self._watched(work))
@@ -62,6 +66,8 @@ class Stopper:
                 signal.signal(number, handler)
 
     async def _watched(self, work: Coroutine[Any, Any, T]) -> T:
+        import asyncio
+
         self._loop = asyncio.get_running_loop()
         self._task = task = asyncio.create_task(work)
         if self._signals:

@@ -17,9 +17,9 @@ from optimizer.cli.progress import Display
 from optimizer.cli.tally import Tally
 from optimizer.config import RunConfig
 from optimizer.dataset import Split
-from optimizer.errors import GainNotShown, GateError, UserError
+from optimizer.errors import BudgetExceeded, GainNotShown, GateError, ProviderError, StoreError, UserError
 from optimizer.outcome import Outcome, Verdict
-from optimizer.store import RunReader, RunStatus, find_run, list_runs, new_run_id
+from optimizer.store import RunReader, RunStatus, find_run, list_runs, new_run_id, run_folder
 
 T = TypeVar("T")
 UNFINISHED = frozenset({RunStatus.INTERRUPTED, RunStatus.FAILED})
@@ -71,7 +71,12 @@ def run(wanted: Wanted, config: RunConfig, *, tries: tuple[str, ...], arguments:
     order = Order(config=config, root=find.ROOT, run_id=run_id, resume=wanted.resume, tries=tries)
     display = Display(config.name, stand_in=config.model.provider == "offline")
     resume = resume_command(arguments or ("run", str(config.path)), run_id)
-    return _watched(execute(order, watch=(display,)), display, config, f"interrupted; go on with: {resume}")
+    try:
+        return _watched(execute(order, watch=(display,)), display, config, f"interrupted; go on with: {resume}")
+    except (BudgetExceeded, ProviderError, StoreError) as error:
+        if run_folder(find.ROOT, run_id).database.is_file():
+            error.add_note(f"the run is kept; go on with: {resume}")
+        raise
 
 
 def score(config: RunConfig, splits: Sequence[Split]) -> tuple[Scored, Tally]:

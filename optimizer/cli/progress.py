@@ -190,9 +190,8 @@ def _clusters_told(_: Tally, event: ClustersFound) -> str:
 def _progress_told(tally: Tally, event: Progress) -> str:
     if event.step.startswith("trial"):
         return ""
-    return (
-        f"{event.step}: {_calls(tally)}" if event.round == 0 else f"round {event.round}, {event.step}: {_calls(tally)}"
-    )
+    where = event.step if event.round == 0 else f"round {event.round}, {event.step}"
+    return f"{where}: {_calls(tally)}" if tally.paid or tally.saved else where
 
 
 def _trial_told(tally: Tally, event: TrialEnded) -> str:
