@@ -20,6 +20,8 @@ MOST_PAIRS = 8
 """Replacements that one line names."""
 AGREE = 0.7
 """Share of members that must point the same way."""
+FEW = 2
+"""So few rows are no evidence against the stand-in's own reading."""
 SHORT = 40
 """Characters of a value that counts as a label or a name."""
 TOKEN = re.compile(r"[\w'-]+")
@@ -141,29 +143,38 @@ def _labels(shown: Shown) -> Iterator[Cause]:
 
 
 def _values(key: str | None, misses: Sequence[_Miss], right: Sequence[_Miss]) -> Iterator[Cause]:
-    if not misses:
-        return
+    """What would turn wrong values into wanted ones: other names, conditions, or else the list of labels."""
     pairs: list[tuple[str, str, int]] = []
+    found: list[Cause] = []
     for wanted, count in Counter(miss.wanted for miss in misses).most_common():
         mine = [miss for miss in misses if miss.wanted == wanted]
         got, hits = Counter(miss.got for miss in mine).most_common(1)[0]
         clash = any(hit.got == got for hit in right) or any(m.got == got and m.wanted != wanted for m in misses)
+        if _doubtful(wanted, mine):
+            continue
         if hits >= AGREE * count and not clash and 0 < len(got) <= SHORT and _renaming(got, mine, key):
             pairs.append((got, wanted, hits))
         else:
-            yield from _condition(key, wanted, mine, right)
+            found += _condition(key, wanted, mine, right)
     if pairs:
         members = sum(hits for _, _, hits in pairs)
         lines = phrases.mapping(key, [(got, wanted) for got, wanted, _ in pairs[:MOST_PAIRS]])
-        yield _cause(
-            f"{phrases.quoted(pairs[0][0])} comes where {phrases.quoted(pairs[0][1])} is wanted.", lines, members
-        )
+        said = f"{phrases.quoted(pairs[0][0])} comes where {phrases.quoted(pairs[0][1])} is wanted."
+        found.append(_cause(said, lines, members))
     labels = list(dict.fromkeys(item.wanted for item in (*misses, *right)))
     outside = [miss for miss in misses if miss.got not in labels]
-    if len(labels) >= 3 and outside:
-        yield _cause(
-            "Values come that are none of the wanted ones.", phrases.label_list(key, labels), max(1, len(outside) // 2)
-        )
+    if not found and len(labels) >= 3 and outside:
+        said = "Values come that are none of the wanted ones."
+        found.append(_cause(said, phrases.label_list(key, labels), len(outside)))
+    yield from found
+
+
+def _doubtful(wanted: str, mine: Sequence[_Miss]) -> bool:
+    """Whether few rows want a sentiment that the stand-in does not read in them: it may be its own misreading."""
+    named = concept_named(wanted)
+    if named is None or named[0] != "sentiment" or len(mine) > FEW:
+        return False
+    return all(read(miss.input).sentiment != named[1] for miss in mine)
 
 
 def _renaming(got: str, mine: Sequence[_Miss], key: str | None) -> bool:
