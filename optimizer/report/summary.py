@@ -114,11 +114,22 @@ def _scores(facts: Facts) -> dict[str, Any]:
 
 def _so_far(facts: Facts) -> Comparison | None:
     """Seed and best candidate on val, as far as they ran: for runs that have not ended, or kept their seed."""
+    if facts.pair[0] == facts.pair[1]:
+        return _alone(facts)
     before, after = (facts.reader.evaluation(fingerprint, Split.VAL) for fingerprint in facts.pair)
     if not before.scored or not after.scored:
         return None
     seed = facts.reader.meta.search.get("seed")
     return compare(before, after, seed=seed if isinstance(seed, int) else 0)
+
+
+def _alone(facts: Facts) -> Comparison | None:
+    """The seed on val, with nothing to compare it with."""
+    ran = "SELECT COUNT(score), AVG(score) FROM results WHERE candidate = ? AND split = 'val'"
+    rows, mean = facts.reader.query(ran, facts.pair[0])[0]
+    if not rows:
+        return None
+    return Comparison(n=rows, baseline=mean, winner=mean, gain=0.0, ci=(0.0, 0.0), p=0.5, discordant=0)
 
 
 def _val(found: Comparison, *, changed: bool) -> dict[str, Any]:
