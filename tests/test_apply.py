@@ -292,6 +292,13 @@ def test_plan_and_write(app: Path) -> None:
     assert not again.changes and again.diff() == ""
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root can give files away")
+def test_the_owner_stays(app: Path) -> None:
+    os.chown(app, 12345, 54321)
+    apply.write(apply.plan(TWO, Place(file=app, key=KEY)))
+    assert (app.stat().st_uid, app.stat().st_gid) == (12345, 54321)
+
+
 def test_a_file_that_changed_meanwhile_is_left_alone(app: Path) -> None:
     made = apply.plan(TWO, Place(file=app, key=KEY))
     app.write_text("theirs: 1\n", encoding="utf-8")

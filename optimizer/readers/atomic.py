@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 from pathlib import Path
@@ -51,11 +52,23 @@ def _written(path: Path, text: str) -> Path:
     temporary = Path(name)
     try:
         _write(descriptor, text)
-        temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o666 & ~_umask())
+        if path.exists():
+            _own(temporary, path.stat())
+        else:
+            temporary.chmod(0o666 & ~_umask())
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
     return temporary
+
+
+def _own(temporary: Path, old: os.stat_result) -> None:
+    """Give a file the owner and the mode of the one that it takes the place of, as far as we may."""
+    new = temporary.stat()
+    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+        with contextlib.suppress(PermissionError):
+            os.chown(temporary, old.st_uid, old.st_gid)
+    temporary.chmod(old.st_mode & 0o777)
 
 
 def _write(descriptor: int, text: str) -> None:

@@ -17,7 +17,7 @@ from optimizer.prompt import VARIABLE, Prompt, PromptMessage
 from optimizer.readers import atomic
 from optimizer.readers.base import check_file, fault, not_utf8, shown, wide_encoding
 
-MOST_BYTES = 8 * 1024 * 1024
+MOST_BYTES = 2 * 1024 * 1024
 """Size of a config file, at most."""
 ENDINGS = frozenset({".yaml", ".yml", ".json"})
 """Files that can be patched."""
@@ -81,7 +81,7 @@ def plan(prompt: Prompt, place: Place, base: Prompt | None = None) -> Patch:
     if prompt.demos and (base is None or prompt.demos != base.demos):
         raise UserError(f"prompt {prompt.ref}: has demos, which one key cannot hold (use `export json`)")
     try:
-        after = source if value.text == message.text else patch_yaml.patch(source, place.key, message.text)
+        after = source if value.text == message.text else patch_yaml.put(source, value, message.text)
         if file.suffix.lower() == ".json":
             json.loads(after.removeprefix("\ufeff"))
         made = after.encode()

@@ -58,6 +58,8 @@ class Value:
     """What the value is now."""
     node: Node
     """Where it stands."""
+    events: list[Any]
+    """What the parser says of the whole file."""
 
 
 def find(source: str, key: str) -> Value:
@@ -69,7 +71,8 @@ def find(source: str, key: str) -> Value:
 
     Raises UserError where there is none, or where changing it would change something else too.
     """
-    documents = _documents(source)
+    events = list(_events(source))
+    documents = _documents(events)
     number, rest = _which_document(documents, key)
     parent, node, path = _walk(documents[number], _INDEX.sub(r".\1", rest).split("."))
     shown = ".".join(path)
@@ -81,7 +84,7 @@ def find(source: str, key: str) -> Value:
         held = "nothing" if _tag(node).endswith(":null") else "a value that YAML does not read as text"
         raise UserError(f'key {shown}: holds {held} (line {node.line}; put text in quotes there first, "" will do)')
     prefix = f"{number}:" if len(documents) > 1 else ""
-    return Value(key=prefix + shown, role=_role(parent, path[-1]), text=node.event.value, node=node)
+    return Value(key=prefix + shown, role=_role(parent, path[-1]), text=node.event.value, node=node, events=events)
 
 
 def patch(source: str, key: str, text: str) -> str:
@@ -89,10 +92,13 @@ def patch(source: str, key: str, text: str) -> str:
 
     Raises UserError where the key leads to no text, or the text cannot stand there.
     """
-    value = find(source, key)
-    before = list(_events(source))
+    return put(source, find(source, key), text)
+
+
+def put(source: str, value: Value, text: str) -> str:
+    """The same for a value that was found before."""
     for candidate in yaml_text.ways(source, _span(source, value.node), text):
-        if _only_change(before, candidate, value.node.number, text):
+        if _only_change(value.events, candidate, value.node.number, text):
             return candidate
     raise UserError(f"key {value.key}: the file cannot hold this text there (line {value.node.line})")
 
@@ -134,12 +140,12 @@ def _events(source: str) -> Iterator[Any]:
         raise UserError(f"the file is not YAML: {str(error).splitlines()[0]} (mend it first)") from None
 
 
-def _documents(source: str) -> list[Node]:
+def _documents(events: list[Any]) -> list[Node]:
     """The root node of each document, built without recursion."""
     roots: list[Node] = []
     stack: list[Node] = []
     waiting: list[Node | None] = []
-    for number, event in enumerate(_events(source)):
+    for number, event in enumerate(events):
         name = type(event).__name__
         if name in {"MappingEndEvent", "SequenceEndEvent"}:
             stack.pop()
