@@ -1,15 +1,17 @@
-"""Each edit alone, on failing rows of its own cluster and a few passing guards.
+"""Each edit alone, on failing rows of its own cluster and a few guards, against a placebo.
 
-What mends nothing goes no further; what it did is told to the next proposal.
+Rows that were drawn because they failed pass more often the next time, whatever is changed (regression to the mean).
+So a line that says nothing is tried on the same rows, and an edit must mend more of them than that. What does not goes no
+further; what it did is told to the next proposal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from optimizer.dataset import Example, Split
-from optimizer.edits import Edit, apply
+from optimizer.edits import END, Edit, Op, apply
 from optimizer.evaluate import Bench, Purpose
 from optimizer.events import CandidateMade, EditJudged
 from optimizer.failures import Cluster
@@ -25,6 +27,8 @@ MORE_ROWS = 4
 """Further failing rows for edits that mended one of the first."""
 GUARDS = 4
 """Rows without the cause that an edit must not make worse."""
+PLACEBO = Edit(op=Op.ADD_LINE, after=END, text="Thank you.", why="a placebo", source="control")
+"""Changes the request, and says nothing about the task."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -37,18 +41,20 @@ class Screened:
     """Failing rows whose broken expectation got better."""
     tried: int = 0
     """Failing rows tried."""
+    placebo: int = 0
+    """Of those, rows that a line that says nothing mended too."""
     worsened: tuple[str, ...] = ()
     """Rows whose score fell."""
 
     @property
     def passed(self) -> bool:
-        """It mends more rows than it worsens."""
-        return self.mended > len(self.worsened)
+        """It mends more rows than it worsens, and more than a placebo does."""
+        return self.mended > max(len(self.worsened), self.placebo)
 
     @property
     def rate(self) -> float:
-        """Net share of rows mended, in [-1, 1]: the order of edits within a slot."""
-        return (self.mended - len(self.worsened)) / self.tried if self.tried else 0.0
+        """Share of rows mended beyond those worsened and those that a placebo mends: the order of edits."""
+        return (self.mended - len(self.worsened) - self.placebo) / self.tried if self.tried else 0.0
 
     @property
     def told(self) -> str:
@@ -56,7 +62,8 @@ class Screened:
         if not self.tried:
             return "not tried: the plan for the search ended"
         worse = f", made {len(self.worsened)} rows worse" if self.worsened else ""
-        return f"mended {self.mended} of {self.tried} failing rows{worse}"
+        chance = f" (a placebo mended {self.placebo})" if self.placebo else ""
+        return f"mended {self.mended} of {self.tried} failing rows{chance}{worse}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -90,7 +97,8 @@ async def screen(bench: Bench, wanted: Candidates, round_number: int) -> tuple[S
         for edit in promising
     }
     again = await _try(bench, wanted, more, round_number)
-    screened = tuple(_joined(found[edit.id], again.get(edit.id)) for edit in wanted.edits)
+    joined = [_joined(found[edit.id], again.get(edit.id)) for edit in wanted.edits]
+    screened = await _against_placebo(bench, wanted, joined, round_number)
     for item in screened:
         await bench.tell(
             EditJudged(
@@ -106,12 +114,36 @@ async def screen(bench: Bench, wanted: Candidates, round_number: int) -> tuple[S
     return screened
 
 
+async def _against_placebo(
+    bench: Bench, wanted: Candidates, screened: Sequence[Screened], round_number: int
+) -> tuple[Screened, ...]:
+    """Try the placebo on the failing rows of every edit that looks good, where the plan has room for it."""
+    hopeful = [item for item in screened if item.passed]
+    rows = {row.id: row for item in hopeful for row in _failing(wanted, item.edit)[: FIRST_ROWS + MORE_ROWS]}
+    placebo = apply(wanted.champion, [PLACEBO])
+    if not rows or bench.evaluator.cost(placebo, list(rows.values())) > _room(bench, wanted):
+        return tuple(screened)
+    await _made(bench, wanted, placebo, (PLACEBO,), round_number)
+    evaluation = await bench.evaluator.evaluate(placebo, list(rows.values()), _purpose(round_number))
+    return tuple(
+        replace(item, placebo=_measured(item.edit, wanted, evaluation, _tried(wanted, item)).mended)
+        if item.passed
+        else item
+        for item in screened
+    )
+
+
+def _tried(wanted: Candidates, item: Screened) -> set[str]:
+    """The failing rows that an edit was tried on."""
+    return {row.id for row in _failing(wanted, item.edit)[: FIRST_ROWS + MORE_ROWS]}
+
+
 async def _try(
     bench: Bench, wanted: Candidates, rows: Mapping[str, Sequence[Example]], round_number: int
 ) -> dict[str, Screened]:
     """Try edits side by side on rows of their own, as far as the plan goes."""
     by_id = {edit.id: edit for edit in wanted.edits}
-    left = bench.plan.left(Phase.SEARCH) - wanted.keep_calls
+    left = _room(bench, wanted)
     jobs: list[tuple[Edit, Prompt, Sequence[Example]]] = []
     for edit_id, tried in rows.items():
         candidate = apply(wanted.champion, [by_id[edit_id]])
@@ -120,25 +152,34 @@ async def _try(
             left -= cost
             jobs.append((by_id[edit_id], candidate, tried))
     for edit, candidate, _ in jobs:
-        await bench.tell(
-            CandidateMade(
-                prompt=candidate,
-                round=round_number,
-                origin="screen",
-                parent=wanted.champion.fingerprint,
-                edits=(edit,),
-            )
-        )
-    purpose = Purpose(phase=Phase.SEARCH, split=Split.TRAIN, round=round_number)
-    evaluations = await bench.evaluator.evaluate_all([(candidate, tried) for _, candidate, tried in jobs], purpose)
+        await _made(bench, wanted, candidate, (edit,), round_number)
+    evaluations = await bench.evaluator.evaluate_all(
+        [(candidate, tried) for _, candidate, tried in jobs], _purpose(round_number)
+    )
     found = {edit_id: Screened(edit=by_id[edit_id]) for edit_id in rows}
-    for (edit, _, _), evaluation in zip(jobs, evaluations, strict=True):
-        found[edit.id] = _measured(edit, wanted, evaluation)
+    for (edit, _, tried), evaluation in zip(jobs, evaluations, strict=True):
+        found[edit.id] = _measured(edit, wanted, evaluation, {row.id for row in tried})
     return found
 
 
-def _measured(edit: Edit, wanted: Candidates, evaluation: Evaluation) -> Screened:
-    changed = differences_of(wanted.base, evaluation)
+def _room(bench: Bench, wanted: Candidates) -> int:
+    """Requests that the screen may still ask for."""
+    return bench.plan.left(Phase.SEARCH) - wanted.keep_calls
+
+
+def _purpose(round_number: int) -> Purpose:
+    return Purpose(phase=Phase.SEARCH, split=Split.TRAIN, round=round_number)
+
+
+async def _made(
+    bench: Bench, wanted: Candidates, candidate: Prompt, edits: tuple[Edit, ...], round_number: int
+) -> None:
+    parent = wanted.champion.fingerprint
+    await bench.tell(CandidateMade(prompt=candidate, round=round_number, origin="screen", parent=parent, edits=edits))
+
+
+def _measured(edit: Edit, wanted: Candidates, evaluation: Evaluation, rows: set[str]) -> Screened:
+    changed = {key: change for key, change in differences_of(wanted.base, evaluation).items() if key in rows}
     cause = wanted.proposals[edit.cluster].cluster
     failing = {member.example.id for member in cause.members} & changed.keys()
     return Screened(

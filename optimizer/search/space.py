@@ -45,11 +45,14 @@ class Space:
         return {slot.id: slot.edits[0].id for slot in self.slots}
 
     def first_choices(self) -> Iterator[dict[str, str]]:
-        """What is tried before the sampler is asked: the bundle, its halves, then each slot's second edit."""
+        """What is tried before the sampler is asked.
+
+        The bundle, the best edit alone, the bundle's halves, then each slot's second edit.
+        """
         yield self.bundle
         middle = (len(self.slots) + 1) // 2
         if len(self.slots) > 1:
-            for part in (self.slots[:middle], self.slots[middle:]):
+            for part in (self.slots[:1], self.slots[:middle], self.slots[middle:]):
                 yield {**self.keep_all, **{slot.id: slot.edits[0].id for slot in part}}
         for slot in self.slots:
             if len(slot.edits) > 1:
