@@ -96,7 +96,7 @@ def _(event: CallSent) -> tuple[str, Mapping[str, Any]]:
 @_told.register
 def _(event: CallEnded) -> tuple[str, Mapping[str, Any]]:
     answer, error = event.completion, event.error
-    if answer is None:
+    if answer is None or error is not None:
         kind, message = (error.kind, error.message) if error else (None, None)
         return "call failed", {"call": event.call, "kind": kind, "message": message}
     return "call answered", {

@@ -16,9 +16,10 @@ from optimizer.failures import Cluster, Failure
 from optimizer.outcome import LineWorth, Outcome, Trial
 from optimizer.prompt import Prompt
 from optimizer.results import Completion, Evaluation, Result
-from optimizer.store import lock, migrations, records, schema
+from optimizer.store import lock, records, schema
 from optimizer.store.codec import loads
 from optimizer.store.commits import decoded
+from optimizer.store.connection import open_to_read
 from optimizer.store.faults import damaged, fault
 from optimizer.store.folders import RunFolder, run_folder
 from optimizer.store.meta import RunMeta
@@ -55,7 +56,7 @@ class RunReader:
         """Results and completions that were left out because they are damaged."""
         if not self.folder.database.is_file():
             raise UserError(f"no run {run_id} under {self.folder.path.parent} (`optimizer runs` lists them)")
-        self._db = _open(self.folder.database)
+        self._db = open_to_read(self.folder.database)
         try:
             self.meta: RunMeta = self._meta()
         except BaseException:
@@ -306,46 +307,3 @@ class RunReader:
                 yield decoded(row)
         except sqlite3.Error as error:
             raise fault(self.folder.database, error) from error
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    """A read-only connection; an older format is read from a migrated copy in memory."""
-    db = _connect(path)
-    try:
-        done = migrations.version(db)
-        if 0 < done < len(migrations.MIGRATIONS):
-            copy = sqlite3.connect(":memory:", isolation_level=None)
-            db.backup(copy)
-            db.close()
-            db = copy
-        if done:
-            migrations.migrate(db, path)
-            return db
-    except sqlite3.Error as error:
-        db.close()
-        raise fault(path, error) from error
-    except StoreError:
-        db.close()
-        raise
-    db.close()
-    raise StoreError(f"{path}: empty or damaged (restore it from a copy, or start a new run)")
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    """Open for reading. In a folder that nobody may write to, a finished run is opened as unchanging."""
-    where = path.resolve().as_uri()
-    failed: sqlite3.Error | None = None
-    for mode in ("mode=ro", "mode=ro&immutable=1"):
-        db = sqlite3.connect(f"{where}?{mode}", uri=True, isolation_level=None, check_same_thread=False, timeout=10.0)
-        try:
-            db.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        except sqlite3.Error as error:
-            db.close()
-            failed = error
-            wal = path.with_name(path.name + "-wal")
-            if not isinstance(error, sqlite3.OperationalError) or (wal.exists() and wal.stat().st_size):
-                break
-            continue
-        return db
-    assert failed is not None
-    raise fault(path, failed)
