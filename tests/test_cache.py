@@ -420,6 +420,44 @@ def test_a_killed_writer_keeps_all_that_it_acknowledged(tmp_path):
             assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
 
 
+FULL_DISK = textwrap.dedent(
+    """
+    import asyncio, resource, signal, sys
+    from pathlib import Path
+    from optimizer.errors import StoreError
+    from optimizer.models.cache import CompletionCache
+    from optimizer.results import Completion
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+
+    async def main():
+        cache = CompletionCache(Path(sys.argv[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+        for number in range(1000):
+            try:
+                await cache.put(f"{number:064d}", Completion(text="x" * 1000))
+            except StoreError as error:
+                print(number, error)
+                return
+
+    asyncio.run(main())
+    """
+)
+
+
+def test_a_full_disk_stops_with_one_line_and_loses_nothing(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    count, _, told = done.stdout.strip().partition(" ")
+    assert told.startswith(f"cannot write the cache in {tmp_path}: ") and "\n" not in told
+    assert int(count) > 5
+    with CompletionCache(tmp_path) as cache:
+        assert all(cache.get(f"{number:064d}") is not None for number in range(int(count)))
+        asyncio.run(cache.put(KEY, ROMEO))
+        assert cache.get(KEY) == ROMEO
+
+
 # The layer
 
 
