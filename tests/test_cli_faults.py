@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import socket
@@ -178,6 +179,18 @@ def test_help_loads_no_more_than_typer_does() -> None:
     )
     loaded = {line.rpartition(b"|")[2].strip().split(b".")[0] for line in done.stderr.splitlines()}
     assert not loaded & {b"rich", b"yaml", b"sqlite3", b"asyncio"}
+
+
+def test_there_is_one_way_out() -> None:
+    """The streams are named where all text is cleaned or none is written, and nowhere else."""
+    named: dict[str, set[str]] = {}
+    for path in Path(entry.__file__).parent.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Attribute) and node.attr in {"stdout", "stderr", "__stderr__", "echo", "secho"}:
+                named.setdefault(path.name, set()).add(node.attr)
+            assert not (isinstance(node, ast.Name) and node.id == "print"), path.name
+    allowed = {"out.py", "progress.py", "entry.py", "interrupt.py"}
+    assert set(named) <= allowed and not {"echo", "secho"} & set().union(*named.values())
 
 
 @pytest.fixture(scope="module")

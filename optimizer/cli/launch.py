@@ -66,8 +66,10 @@ def wanted(eval_file: Path | None, run: str | None, run_id: str | None, *, resum
 
 def run(wanted: Wanted, config: RunConfig, *, tries: tuple[str, ...], arguments: Sequence[str] | None) -> Ended:
     """Run to the end, with progress. Raises Interrupted with the command that goes on, where the user stopped it."""
-    run_id = wanted.run_id or (_unfinished(config.name) if wanted.resume else None)
-    run_id = run_id or new_run_id(find.ROOT, config.name)
+    unfinished = _unfinished(config.name) if wanted.run_id is None else None
+    if unfinished and not wanted.resume:
+        out.note(f"note: run {unfinished} of this eval file did not end; --resume goes on with it")
+    run_id = wanted.run_id or (unfinished if wanted.resume else None) or new_run_id(find.ROOT, config.name)
     order = Order(config=config, root=find.ROOT, run_id=run_id, resume=wanted.resume, tries=tries)
     display = Display(config.name, stand_in=config.model.provider == "offline")
     resume = resume_command(arguments or ("run", str(config.path)), run_id)

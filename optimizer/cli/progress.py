@@ -117,7 +117,7 @@ class Display:
     def _say(self, line: str) -> None:
         self._spoke = self._clock()
         if self._live is not None and self._live.is_started:
-            self._live.console.print(_text([(clean(line), "")]))
+            self._live.console.print(_text([(line, "")]))
         else:
             out.note(clean(line))
 
@@ -227,5 +227,5 @@ def _text(lines: Styled) -> Any:
 
     text = Text(no_wrap=True, overflow="ellipsis")
     for number, (line, style) in enumerate(lines):
-        text.append(("\n" if number else "") + line, style=style)
+        text.append(("\n" if number else "") + clean(line), style=style)
     return text
