@@ -90,7 +90,7 @@ def test_a_wait_that_is_asked_for_is_kept_even_past_the_deadline(wait):
     assert model.times == [0.0, pytest.approx(wait)]
 
 
-def test_a_wait_is_never_shorter_than_the_backoff():
+def test_a_wait_of_nothing_is_the_backoff():
     model = Scripted(fault(ErrorKind.RATE_LIMIT, 0.0), "Romeo")
     assert ask(model) == "Romeo"
     assert model.times[1] == pytest.approx(backoff(ASK.key, 1))

@@ -83,7 +83,8 @@ class Retry:
             raise ProviderError(
                 f"{error.message}; it asks for a wait of {error.retry_after:.0f} s: resume the run after that"
             ) from error
-        return max(error.retry_after, wait)
+        # The provider knows best; a wait of nothing is no wait that anyone means.
+        return error.retry_after or wait
 
 
 class Timed:
