@@ -147,6 +147,23 @@ def test_a_hanging_call_ends_with_the_server():
     assert asyncio.run(ask())
 
 
+def test_a_client_that_is_gone_is_no_fault_of_the_server(caplog):
+    async def ask() -> bool:
+        async with FakeServer(answer=lambda _: "fine", latency=0.05) as server:
+            async with open_openai(base_url=server.base_url) as fast:
+                call = asyncio.create_task(fast.complete(ASK))
+                while not server.log:
+                    await asyncio.sleep(0.001)
+                call.cancel()
+                await asyncio.gather(call, return_exceptions=True)
+                # Served after the one that was given up, so that one is over too.
+                await fast.complete(ASK)
+            return server.log[0].answered
+
+    assert not asyncio.run(ask())
+    assert caplog.records == []
+
+
 def test_the_latency_is_waited_and_calls_overlap():
     async def ask() -> int:
         async with FakeServer(answer=lambda _: "fine", latency=0.05) as server:

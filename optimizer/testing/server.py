@@ -149,9 +149,10 @@ class FakeServer:
         except (KeyError, TypeError):
             return _refusal(Fault(form="status", status=400, code="invalid_request"))
         response = web.json_response(completion(seen.body, text))
-        await response.prepare(request)
-        await response.write_eof()
-        seen.answered = True
+        with suppress(ConnectionResetError):  # who asked is gone: killed, or out of patience
+            await response.prepare(request)
+            await response.write_eof()
+            seen.answered = True
         return response
 
     async def _fail(self, request: web.Request, seen: Seen, fault: Fault) -> web.StreamResponse:
