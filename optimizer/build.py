@@ -302,7 +302,7 @@ def _run_id(order: Order) -> str:
         return order.run_id
     if order.resume:
         for info in list_runs(order.root):
-            if info.name == order.config.name and info.status is RunStatus.INTERRUPTED:
+            if info.name == order.config.name and info.status in (RunStatus.INTERRUPTED, RunStatus.FAILED):
                 return info.id
     return new_run_id(order.root, order.config.name)
 

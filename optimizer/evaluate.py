@@ -5,6 +5,7 @@ Scores rows that are not known yet, tells the sink of each, and counts what was 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -70,11 +71,7 @@ class Evaluator:
             for row in rows:
                 if (fingerprint, row.id) not in self.known:
                     jobs[fingerprint, row.id] = Job(candidate=candidate, example=row, phase=purpose.phase)
-        async with aclosing(self.stream(list(jobs.values()))) as results:
-            async for result in results:
-                event = ResultKnown(result=result, split=purpose.split, phase=purpose.phase, round=purpose.round)
-                await self.sink.record(event)
-                self.known[result.candidate, result.example] = result
+        await self._score(list(jobs.values()), purpose)
         return [
             Evaluation(
                 candidate=candidate.fingerprint,
@@ -82,6 +79,19 @@ class Evaluator:
             )
             for candidate, rows in wanted
         ]
+
+    async def _score(self, jobs: Sequence[Job], purpose: Purpose) -> None:
+        """Run jobs and record their results; many results share one commit, and each is durable at the end."""
+        kept: list[asyncio.Task[None]] = []
+        try:
+            async with aclosing(self.stream(jobs)) as results:
+                async for result in results:
+                    event = ResultKnown(result=result, split=purpose.split, phase=purpose.phase, round=purpose.round)
+                    kept.append(asyncio.create_task(self.sink.record(event)))
+                    self.known[result.candidate, result.example] = result
+        finally:
+            # Also where the run stops midway: what came back is kept first.
+            await asyncio.gather(*kept)
 
     async def stream(self, jobs: Sequence[Job]) -> AsyncGenerator[Result, None]:
         """Results in the order in which they arrive; nothing is remembered."""

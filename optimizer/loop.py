@@ -30,7 +30,7 @@ from optimizer.stats import compare
 from optimizer.verdict import verdict
 
 MOST_ROUNDS = 8
-BARREN_ROUNDS = 2
+BARREN_ROUNDS = 3
 """Rounds in a row without a new champion after which the search ends."""
 MOST_ERRORS = 0.2
 """Share of rows with an error from which no figure would mean anything."""

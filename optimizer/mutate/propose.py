@@ -96,12 +96,13 @@ async def propose(bench: Bench, proposers: Proposers, proposals: Mapping[str, Pr
     answers = await asyncio.gather(*(_ask(proposal, mutator) for proposal, mutator in asked))
     await _report_faults(bench, answers, number)
     copied = eval_shingles([*bench.train, *bench.val, *bench.test])
-    seen = {attempt.edit.id for proposal in proposals.values() for attempt in proposal.attempts}
+    # Two clusters may bring the same edit: it is tried for each, since it may mend one and not the other.
+    seen = {(cluster_id, tried.edit.id) for cluster_id, proposal in proposals.items() for tried in proposal.attempts}
     edits: list[Edit] = []
     for (proposal, _), answer in zip(asked, answers, strict=True):
         for edit in () if isinstance(answer, ModelError) else answer:
-            if edit.id not in seen:
-                seen.add(edit.id)
+            if (edit.cluster, edit.id) not in seen:
+                seen.add((edit.cluster, edit.id))
                 edits += await _fit(bench, edit, proposal.prompt, copied, number)
     if number == 1 and proposals:
         largest = next(iter(proposals.values()))

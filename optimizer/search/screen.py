@@ -1,7 +1,7 @@
 """Each edit alone, on failing rows of its own cluster and a few guards, against a placebo.
 
 Rows that were drawn because they failed pass more often the next time, whatever is changed (regression to the mean).
-So a line that says nothing is tried on the same rows, and an edit must mend more of them than that. What does not goes no
+So a line that says nothing is tried on the same rows, and an edit must mend more of them. What does not goes no
 further; what it did is told to the next proposal.
 """
 
@@ -29,6 +29,10 @@ GUARDS = 4
 """Rows without the cause that an edit must not make worse."""
 PLACEBO = Edit(op=Op.ADD_LINE, after=END, text="Thank you.", why="a placebo", source="control")
 """Changes the request, and says nothing about the task."""
+
+
+Key = tuple[str, str]
+"""(cluster, edit): one edit may be tried for several causes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,15 +93,15 @@ async def screen(bench: Bench, wanted: Candidates, round_number: int) -> tuple[S
 
     Returns one value an edit, in the order given.
     """
-    first = {edit.id: _failing(wanted, edit)[:FIRST_ROWS] for edit in wanted.edits}
+    first = {_key(edit): _failing(wanted, edit)[:FIRST_ROWS] for edit in wanted.edits}
     found = await _try(bench, wanted, first, round_number)
-    promising = [edit for edit in wanted.edits if found[edit.id].mended > 0]
+    promising = [edit for edit in wanted.edits if found[_key(edit)].mended > 0]
     more = {
-        edit.id: [*_failing(wanted, edit)[FIRST_ROWS : FIRST_ROWS + MORE_ROWS], *_guards(wanted, edit)]
+        _key(edit): [*_failing(wanted, edit)[FIRST_ROWS : FIRST_ROWS + MORE_ROWS], *_guards(wanted, edit)]
         for edit in promising
     }
     again = await _try(bench, wanted, more, round_number)
-    joined = [_joined(found[edit.id], again.get(edit.id)) for edit in wanted.edits]
+    joined = [_joined(found[_key(edit)], again.get(_key(edit))) for edit in wanted.edits]
     screened = await _against_placebo(bench, wanted, joined, round_number)
     for item in screened:
         await bench.tell(
@@ -139,27 +143,31 @@ def _tried(wanted: Candidates, item: Screened) -> set[str]:
 
 
 async def _try(
-    bench: Bench, wanted: Candidates, rows: Mapping[str, Sequence[Example]], round_number: int
-) -> dict[str, Screened]:
+    bench: Bench, wanted: Candidates, rows: Mapping[Key, Sequence[Example]], round_number: int
+) -> dict[Key, Screened]:
     """Try edits side by side on rows of their own, as far as the plan goes."""
-    by_id = {edit.id: edit for edit in wanted.edits}
+    by_key = {_key(edit): edit for edit in wanted.edits}
     left = _room(bench, wanted)
     jobs: list[tuple[Edit, Prompt, Sequence[Example]]] = []
-    for edit_id, tried in rows.items():
-        candidate = apply(wanted.champion, [by_id[edit_id]])
+    for key, tried in rows.items():
+        candidate = apply(wanted.champion, [by_key[key]])
         cost = bench.evaluator.cost(candidate, tried)
         if tried and cost <= left:
             left -= cost
-            jobs.append((by_id[edit_id], candidate, tried))
+            jobs.append((by_key[key], candidate, tried))
     for edit, candidate, _ in jobs:
         await _made(bench, wanted, candidate, (edit,), round_number)
     evaluations = await bench.evaluator.evaluate_all(
         [(candidate, tried) for _, candidate, tried in jobs], _purpose(round_number)
     )
-    found = {edit_id: Screened(edit=by_id[edit_id]) for edit_id in rows}
+    found = {key: Screened(edit=by_key[key]) for key in rows}
     for (edit, _, tried), evaluation in zip(jobs, evaluations, strict=True):
-        found[edit.id] = _measured(edit, wanted, evaluation, {row.id for row in tried})
+        found[_key(edit)] = _measured(edit, wanted, evaluation, {row.id for row in tried})
     return found
+
+
+def _key(edit: Edit) -> Key:
+    return edit.cluster, edit.id
 
 
 def _room(bench: Bench, wanted: Candidates) -> int:

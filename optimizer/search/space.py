@@ -61,10 +61,10 @@ class Space:
 
 def space(champion: Prompt, screened: Sequence[Screened]) -> Space:
     """Slots of the edits that passed the screen, the best edit of each first; ties keep the proposers' order."""
-    best_first = sorted(
-        (item for item in screened if item.passed), key=lambda item: (-item.rate, -item.mended), reverse=False
-    )
-    return Space(slots=slots(item.edit for item in best_first), champion=champion)
+    best_first = sorted((item for item in screened if item.passed), key=lambda item: (-item.rate, -item.mended))
+    # An edit that mends two causes competes in the slot of the one that it mends better.
+    once = {item.edit.id: item.edit for item in reversed(best_first)}
+    return Space(slots=slots(item.edit for item in best_first if once[item.edit.id] is item.edit), champion=champion)
 
 
 def sampler_seed(run_seed: int, round_number: int) -> int:
