@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from optimizer.cluster import cluster, reason_kind, tied_terms
 from optimizer.dataset import Example
 from optimizer.errors import ErrorKind
@@ -12,7 +14,7 @@ def score(metric: str, *, passed: bool, place: str = "text", wanted=None, got=No
     return Score(metric=metric, value=float(passed), passed=passed, reason=reason, place=place, wanted=wanted, got=got)
 
 
-def made(rows: dict[str, tuple[Score, ...]], inputs: dict[str, str] | None = None):
+def made(rows: Mapping[str, tuple[Score, ...]], inputs: dict[str, str] | None = None):
     examples = {key: Example(id=key, inputs={"q": (inputs or {}).get(key, f"row {key}")}) for key in rows}
     results = {
         key: Result(example=key, candidate="p", completion=Completion(text="out"), scores=scores)

@@ -11,6 +11,7 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -49,7 +50,7 @@ def wait_for(server: FakeServer, seen: int, child: subprocess.Popen[str]) -> Non
         time.sleep(0.005)
 
 
-def told(child: subprocess.Popen[str]) -> dict[str, object]:
+def told(child: subprocess.Popen[str]) -> dict[str, Any]:
     out, err = child.communicate(timeout=ENOUGH)
     assert child.returncode == 0, err
     return dict(json.loads(out))

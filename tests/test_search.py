@@ -11,10 +11,10 @@ from optimizer.evaluate import Purpose, by_id
 from optimizer.events import EditJudged, TrialEnded
 from optimizer.mutate.propose import proposals_for
 from optimizer.outcome import Phase
-from optimizer.search.race import blocks, race
+from optimizer.search.race import Race, blocks, race
 from optimizer.search.screen import PLACEBO, Candidates, Screened, screen
 from optimizer.search.space import Space, sampler_seed, space
-from optimizer.search.study import Champion, search
+from optimizer.search.study import Champion, Found, search
 from tests.worlds import FunctionTarget, bench_of, seed_prompt
 
 
@@ -111,7 +111,7 @@ def test_a_loser_is_dropped_early_and_a_winner_runs_to_the_end():
     seed = seed_prompt()
     purpose = Purpose(phase=Phase.SEARCH, split=Split.VAL, round=1)
 
-    async def go():
+    async def go() -> tuple[Race, Race]:
         incumbent = await bench.evaluator.evaluate(seed, bench.val, purpose)
         poisoned = seed_prompt("poison")
         return await race(bench, poisoned, incumbent, purpose), await race(
@@ -137,7 +137,7 @@ def test_a_study_separates_a_good_edit_from_a_bad_one_and_stays_within_its_share
         Screened(edit=line("poison", "y"), mended=4, tried=4),
     ]
 
-    async def go():
+    async def go() -> Found:
         purpose = Purpose(phase=Phase.SEARCH, split=Split.VAL, round=0)
         champion = Champion(prompt=seed, val=await bench.evaluator.evaluate(seed, bench.val, purpose))
         return await search(bench, champion, space(seed, items), 1, champion.mean)
