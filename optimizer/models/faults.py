@@ -24,8 +24,12 @@ _KINDS = {
     422: ErrorKind.UNPROCESSABLE_ENTITY,
     429: ErrorKind.RATE_LIMIT,
 }
-_KEY_LIKE = re.compile(r"\b(?:sk|gsk|xai|AIza)[-_][\w*.…-]{6,}|\bBearer\s+\S+")
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\ud800-\udfff]+")
+_KEY_LIKE = re.compile(r"\b(?:sk|gsk|xai)[-_][\w*.…-]{6,}|\bAIza[\w-]{10,}|\bBearer\s+\S+")
+_CONTROL = re.compile(
+    r"\x1b\[[0-9;?]*[A-Za-z]|"
+    r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\ud800-\udfff]+"
+)
+"""Escape sequences of terminals, control, bidi and invisible characters."""
 
 
 def kind_of(status: int, code: object = None) -> ErrorKind:
