@@ -9,7 +9,8 @@ import pytest
 
 from optimizer.models.offline import mutator, phrases
 from optimizer.models.offline.answer import reply
-from optimizer.models.offline.rules import Rule, read_line
+from optimizer.models.offline.lines import read_line
+from optimizer.models.offline.rules import Rule
 
 MINED = [
     r"^Write \".*\" instead of \".*\"",

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from optimizer.models.offline import phrases
 from optimizer.models.offline.causes import Cause, causes
 from optimizer.models.offline.fences import PromptLine, Shown, read_request
+from optimizer.models.offline.lines import read_line
 from optimizer.models.offline.plan import plan_of
-from optimizer.models.offline.rules import Ban, Choices, Limit, Rule, Shape, Swap, When, read_line
+from optimizer.models.offline.rules import Ban, Choices, Limit, Rule, Shape, Swap, When
 from optimizer.models.offline.terms import meaning_of
 from optimizer.models.offline.world import chance, pick
 

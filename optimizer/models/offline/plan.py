@@ -9,8 +9,9 @@ from functools import lru_cache
 from typing import Any
 
 from optimizer.models.offline.formats import key_line
+from optimizer.models.offline.lines import read_line
 from optimizer.models.offline.reviews import names_a_value
-from optimizer.models.offline.rules import Ban, Bare, Case, Choices, Limit, Rule, Shape, Swap, When, read_line
+from optimizer.models.offline.rules import Ban, Bare, Case, Choices, Limit, Rule, Shape, Swap, When
 from optimizer.models.offline.terms import IDENTIFIER, meaning_of, straight
 from optimizer.models.offline.world import load, plain
 

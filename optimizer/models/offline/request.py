@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from optimizer.models.offline.rules import read_line
+from optimizer.models.offline.lines import read_line
 
 LABELLED = re.compile(
     r"^\W*(?:the |customer |user |user's |customer's )?(?:question|input|review|text|query|message|feedback|comment|"
