@@ -41,6 +41,12 @@ class ModelSpec:
         return "litellm"
 
     @property
+    def stand_in(self) -> bool:
+        """True for the offline stand-in, in this process or behind an endpoint: every figure says so then."""
+        last = self.model.rpartition("/")[2]
+        return last == "offline" or last.startswith("offline:")
+
+    @property
     def model(self) -> str:
         """The name that the provider is given."""
         prefix = {"openai": "openai/", "litellm": "litellm/", "offline": ""}[self.provider]

@@ -142,6 +142,21 @@ def test_a_base_url_goes_on_top_of_the_model_block(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("name", "base_url", "stand_in"),
+    [
+        ("offline", None, True),
+        ("offline:perfect", None, True),
+        ("openai/offline", "http://h/v1", True),
+        ("litellm/openai/offline:perfect", "http://h/v1", True),
+        ("openai/offline-first", None, False),
+        ("openai/gpt", None, False),
+    ],
+)
+def test_the_stand_in_is_known_behind_an_endpoint_too(name: str, base_url: str | None, stand_in: bool) -> None:
+    assert ModelSpec(name=name, base_url=base_url).stand_in is stand_in
+
+
+@pytest.mark.parametrize(
     ("flags", "mutator"),
     [
         ({"model": "openai/gpt"}, ModelSpec(name="openai/gpt")),

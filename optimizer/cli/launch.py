@@ -71,7 +71,7 @@ def run(wanted: Wanted, config: RunConfig, *, tries: tuple[str, ...], arguments:
         out.note(f"note: run {unfinished} of this eval file did not end; --resume goes on with it")
     run_id = wanted.run_id or (unfinished if wanted.resume else None) or new_run_id(find.ROOT, config.name)
     order = Order(config=config, root=find.ROOT, run_id=run_id, resume=wanted.resume, tries=tries)
-    display = Display(config.name, stand_in=config.model.provider == "offline")
+    display = Display(config.name, stand_in=config.model.stand_in)
     resume = resume_command(arguments or ("run", str(config.path)), run_id)
     try:
         return _watched(execute(order, watch=(display,)), display, config, f"interrupted; go on with: {resume}")
@@ -83,7 +83,7 @@ def run(wanted: Wanted, config: RunConfig, *, tries: tuple[str, ...], arguments:
 
 def score(config: RunConfig, splits: Sequence[Split]) -> tuple[Scored, Tally]:
     """Score one prompt, with progress; the result, and what was sent for it."""
-    display = Display(config.name, stand_in=config.model.provider == "offline")
+    display = Display(config.name, stand_in=config.model.stand_in)
     work = score_prompt(config, root=find.ROOT, splits=splits, watch=(display,))
     line = "interrupted; what was paid is kept: the same command goes on from there"
     return _watched(work, display, config, line), display.tally

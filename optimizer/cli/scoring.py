@@ -39,7 +39,7 @@ def facts(config: RunConfig, scored: Scored, tally: Tally) -> dict[str, Any]:
     return {
         "eval": config.name,
         "model": config.model.name,
-        "stand_in": config.model.provider == "offline",
+        "stand_in": config.model.stand_in,
         "prompt": {"ref": scored.prompt.ref, "fingerprint": scored.prompt.fingerprint, "text": scored.prompt.text},
         "splits": {split.value: _split(found) for split, found in scored.evaluations.items()},
         "faults": _faults(scored),

@@ -25,7 +25,7 @@ def list_price(spec: ModelSpec) -> Price | None:
     """
     if spec.price is not None:
         return spec.price
-    if spec.model == "offline" or spec.model.startswith("offline:"):
+    if spec.stand_in:
         return Price(input=0.0, output=0.0)
     if spec.base_url is not None and urlsplit(spec.base_url).hostname != OPENAI_HOST:
         return None

@@ -86,7 +86,7 @@ def describe(
         search={"seed": config.seed, "mined": config.mined, "lines": list(lines)},
         splits={split.value: evalset.fingerprint(split) for split in Split},
         sizes={split.value: len(evalset.split(split)) for split in Split},
-        stand_in=config.model.provider == "offline",
+        stand_in=config.model.stand_in,
         rows={row.id: f"{evalset.splits[row.id].value} {content_hash(row)}" for row in evalset.examples},
     )
 
