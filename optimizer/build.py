@@ -284,9 +284,7 @@ def _spent(writer: RunWriter) -> Spent:
     before = writer.spent()
     with writer.reader() as reader:
         seconds = reader.seconds
-    return Spent(
-        calls=before.calls, tokens=before.billed_tokens, usd=before.billed_usd or 0.0, seconds=seconds
-    )
+    return Spent(calls=before.calls, tokens=before.billed_tokens, usd=before.billed_usd or 0.0, seconds=seconds)
 
 
 def _ends(root: Path, loaded: Loaded, meta: RunMeta, run_id: str) -> loop.Ends:
