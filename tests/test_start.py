@@ -1,7 +1,9 @@
-"""Starting is cheap: the help and the bare import load none of the heavy packages."""
+"""Starting is cheap: the help, the bare import and the demo load none of the heavy packages."""
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,13 +15,14 @@ from tests.test_layers import HEAVY
 ROOT = Path(__file__).parent.parent
 
 
-def start(*arguments: str) -> subprocess.CompletedProcess[str]:
+def start(*arguments: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-X", "importtime", *arguments],
         capture_output=True,
         text=True,
         encoding="utf-8",
-        cwd=ROOT,
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
         timeout=60,
         check=False,
     )
@@ -60,3 +63,12 @@ def test_importing_the_package_loads_nothing_heavy():
 def test_a_heavy_import_would_be_seen():
     done = start("-c", "import numpy.linalg")
     assert "numpy" in heavy(loaded(done.stderr))
+
+
+def test_the_demo_loads_nothing_heavy(tmp_path):
+    for folder in ("evals", "prompts"):
+        shutil.copytree(ROOT / folder, tmp_path / folder)
+    done = start("-m", "optimizer", "run", "evals/romeo-bob.yaml", cwd=tmp_path)
+    assert done.returncode == 0, said(done.stderr)
+    assert "GAIN SHOWN" in done.stdout
+    assert heavy(loaded(done.stderr)) == set()

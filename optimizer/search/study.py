@@ -6,10 +6,8 @@ every answer is a function of stored results.
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from optimizer.dataset import Split
 from optimizer.evaluate import Bench, Purpose
@@ -18,11 +16,9 @@ from optimizer.outcome import Phase, Trial
 from optimizer.prompt import Prompt
 from optimizer.results import Evaluation
 from optimizer.search.race import Race, race
+from optimizer.search.sampler import Sampler
 from optimizer.search.space import Choices, Space, sampler_seed
 from optimizer.stats import EPSILON, differences_of, posterior_better, signs
-
-if TYPE_CHECKING:
-    import optuna
 
 BELIEVED = 0.8
 """Posterior probability of being better from which a candidate is accepted in the loop."""
@@ -32,8 +28,6 @@ ROUND_SHARE = 0.5
 """Part of what is left of the search's plan that one round's trials may use: later rounds meet later causes."""
 FEW = 0.1
 """Rows lost for each row won up to which a better candidate needs no taking apart."""
-STARTUP_TRIALS = 4
-"""Trials before the sampler models what it saw; the first ones are chosen by us anyway."""
 REPEATS = 8
 """Suggestions already scored, in a row, after which the space counts as searched."""
 
@@ -84,23 +78,20 @@ async def search(bench: Bench, champion: Champion, space: Space, round_number: i
     """
     hunt = _Hunt(bench=bench, champion=champion, space=space, round=round_number, floor=floor, best=champion)
     hunt.allowance = max(int(bench.plan.left(Phase.SEARCH) * ROUND_SHARE), len(bench.val))
-    study = _study(bench.seed, round_number)
-    distributions = _distributions(space)
-    _tell_known(study, distributions, space.keep_all, champion.mean)
+    seed = sampler_seed(bench.seed, round_number)
+    sampler = Sampler(space=space, seed=seed, start=champion.mean)
     queue: Iterator[dict[str, str]] = space.first_choices()
     while True:
         enqueued = next(queue, None)
-        if enqueued is not None:
-            study.enqueue_trial(enqueued)
-        trial = study.ask(distributions)
-        value = hunt.known(trial.params)
+        choices = sampler.ask() if enqueued is None else enqueued
+        value = hunt.known(choices)
         if value is None:
-            if stop := hunt.cannot_pay(trial.params):
+            if stop := hunt.cannot_pay(choices):
                 return Found(best=hunt.best, trials=hunt.number, reason=stop)
-            value = await hunt.trial(trial.params)
+            value = await hunt.trial(choices)
         elif enqueued is None:
             hunt.repeats -= 1
-        study.tell(trial, value)
+        sampler.tell(choices, value)
         if done := hunt.enough():
             return Found(best=hunt.best, trials=hunt.number, reason=done)
 
@@ -211,33 +202,3 @@ async def _trial(
     )
     await bench.tell(TrialEnded(trial=trial))
     return ended, value
-
-
-def _study(run_seed: int, round_number: int) -> optuna.Study:
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        sampler = optuna.samplers.TPESampler(
-            seed=sampler_seed(run_seed, round_number), multivariate=True, n_startup_trials=STARTUP_TRIALS
-        )
-    return optuna.create_study(direction="maximize", sampler=sampler)
-
-
-def _distributions(space: Space) -> dict[str, optuna.distributions.BaseDistribution]:
-    from optuna.distributions import CategoricalDistribution
-
-    return {slot.id: CategoricalDistribution(slot.choices) for slot in space.slots}
-
-
-def _tell_known(
-    study: optuna.Study,
-    distributions: Mapping[str, optuna.distributions.BaseDistribution],
-    choices: Choices,
-    value: float,
-) -> None:
-    """Give the sampler a point that is paid for already."""
-    import optuna
-
-    study.add_trial(optuna.trial.create_trial(params=dict(choices), distributions=dict(distributions), value=value))
