@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from optimizer.dataset import Example
-from optimizer.evaluate import Bench, Purpose
+from optimizer.evaluator import Bench, Purpose
 from optimizer.prompt import Prompt
 from optimizer.results import Evaluation
 from optimizer.stats import differences_of, posterior_better, signs

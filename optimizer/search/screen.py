@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 from optimizer.dataset import Example, Split
 from optimizer.edits import END, Edit, Op, apply
-from optimizer.evaluate import Bench, Purpose
+from optimizer.evaluator import Bench, Purpose
 from optimizer.events import CandidateMade, EditJudged
 from optimizer.failures import Cluster
 from optimizer.mutate.base import Proposal

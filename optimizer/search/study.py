@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from optimizer.dataset import Split
-from optimizer.evaluate import Bench, Purpose
+from optimizer.evaluator import Bench, Purpose
 from optimizer.events import CandidateMade, Progress, TrialEnded
 from optimizer.outcome import Phase, Trial
 from optimizer.prompt import Prompt
@@ -79,11 +79,11 @@ async def search(bench: Bench, champion: Champion, space: Space, round_number: i
     hunt = _Hunt(bench=bench, champion=champion, space=space, round=round_number, floor=floor, best=champion)
     hunt.allowance = max(int(bench.plan.left(Phase.SEARCH) * ROUND_SHARE), len(bench.val))
     seed = sampler_seed(bench.seed, round_number)
-    sampler = Sampler(space=space, seed=seed, start=champion.mean)
+    sampler = Sampler(space, seed=seed, start=champion.mean)
     queue: Iterator[dict[str, str]] = space.first_choices()
     while True:
         enqueued = next(queue, None)
-        choices = sampler.ask() if enqueued is None else enqueued
+        choices = sampler.ask(enqueued)
         value = hunt.known(choices)
         if value is None:
             if stop := hunt.cannot_pay(choices):
@@ -91,7 +91,7 @@ async def search(bench: Bench, champion: Champion, space: Space, round_number: i
             value = await hunt.trial(choices)
         elif enqueued is None:
             hunt.repeats -= 1
-        sampler.tell(choices, value)
+        sampler.tell(value)
         if done := hunt.enough():
             return Found(best=hunt.best, trials=hunt.number, reason=done)
 
