@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from optimizer.dataset import Split
 from optimizer.edits import changed_lines, without_line
-from optimizer.evaluate import Bench, Purpose
+from optimizer.evaluator import Bench, Purpose
 from optimizer.events import CandidateMade, Decided, LinePriced
 from optimizer.outcome import LineWorth, Phase
 from optimizer.prompt import Line, Prompt

@@ -17,7 +17,7 @@ from optimizer.cluster import cluster
 from optimizer.config import ModelSpec, RunConfig
 from optimizer.dataset import EvalSet, Split
 from optimizer.errors import DataError
-from optimizer.evaluate import Bench, Evaluator, Purpose, by_id
+from optimizer.evaluator import Bench, Evaluator, Purpose, by_id
 from optimizer.events import Event, Sink
 from optimizer.executors.local import LocalExecutor
 from optimizer.failures import Cluster

@@ -15,7 +15,7 @@ from optimizer.attribute import Cause, Priced, attribute
 from optimizer.cluster import cluster
 from optimizer.dataset import Split
 from optimizer.errors import ProviderError
-from optimizer.evaluate import Bench, Purpose, by_id
+from optimizer.evaluator import Bench, Purpose, by_id
 from optimizer.events import CandidateMade, ClustersFound, Decided, Progress, RunEnded
 from optimizer.failures import Cluster
 from optimizer.mutate.base import Attempt, Proposal

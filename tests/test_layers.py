@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # 2 the outside world
     ("models", "metrics", "targets", "executors", "store"),
     # 3 the steps, in order
-    ("evaluate", "cluster", "mutate", "search", "attribute"),
+    ("evaluator", "cluster", "mutate", "search", "attribute"),
     # 4 the whole
     ("loop", "ship", "build"),
     # 5 what is read of a run
@@ -259,8 +259,8 @@ def test_functions_stay_readable():
         ("prompt", "dataset", True),
         ("dataset", "stats", False),
         ("stats", "results", True),
-        ("evaluate", "metrics.base", True),
-        ("metrics.base", "evaluate", False),
+        ("evaluator", "metrics.base", True),
+        ("metrics.base", "evaluator", False),
         ("metrics.judge", "models.base", True),
         ("metrics.judge", "models.openai", False),
         ("metrics.text", "metrics.base", True),
@@ -275,8 +275,8 @@ def test_functions_stay_readable():
         ("executors.local", "targets.base", False),
         ("mutate.llm", "models.base", True),
         ("mutate.llm", "cluster", False),
-        ("mutate.propose", "evaluate", True),
-        ("cluster", "evaluate", True),
+        ("mutate.propose", "evaluator", True),
+        ("cluster", "evaluator", True),
         ("cluster", "mutate.base", False),
         ("build", "loop", True),
         ("loop", "build", False),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 
@@ -25,3 +26,9 @@ def test_what_is_not_listed_is_not_there():
 def test_importing_the_package_imports_nothing_else_of_it():
     code = "import sys, optimizer; print([m for m in sys.modules if m.startswith('optimizer.')])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+def test_no_module_has_the_name_of_a_function():
+    # Importing a module binds its name in the package: it would take the function's place.
+    modules = {module.name for module in pkgutil.iter_modules(optimizer.__path__)}
+    assert modules.isdisjoint(optimizer.__all__)

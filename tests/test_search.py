@@ -7,7 +7,7 @@ import asyncio
 from optimizer.cluster import cluster
 from optimizer.dataset import Example, Split
 from optimizer.edits import END, Edit, Op
-from optimizer.evaluate import Purpose, by_id
+from optimizer.evaluator import Purpose, by_id
 from optimizer.events import EditJudged, TrialEnded
 from optimizer.mutate.propose import proposals_for
 from optimizer.outcome import Phase

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from optimizer.dataset import Example
 from optimizer.errors import ModelError
-from optimizer.evaluate import Bench, Evaluator
+from optimizer.evaluator import Bench, Evaluator
 from optimizer.events import Event, Recording
 from optimizer.executors.base import Job
 from optimizer.metrics.base import MetricContext

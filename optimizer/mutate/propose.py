@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from optimizer.dataset import Example
 from optimizer.edits import END, Edit, Op
 from optimizer.errors import ModelError, ProviderError
-from optimizer.evaluate import Bench
+from optimizer.evaluator import Bench
 from optimizer.events import Decided, EditJudged
 from optimizer.failures import Cluster, Failure
 from optimizer.mutate.base import Attempt, Mutator, Proposal
