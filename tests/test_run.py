@@ -6,16 +6,21 @@ import asyncio
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 from optimizer.build import Ended, Order, execute
+from optimizer.dataset import Example, Split
+from optimizer.errors import ProviderError
 from optimizer.outcome import Phase, Role, Verdict
 from optimizer.prompt import Prompt
 from optimizer.readers.config import load_config
+from optimizer.readers.evalset import load_eval_set
 from optimizer.readers.prompts import load_prompt
 from optimizer.store import RunReader, spending
+from optimizer.testing.faults import refuse
 from optimizer.testing.server import running_server
 
 ROOT = Path(__file__).parent.parent
@@ -125,8 +130,54 @@ def test_over_http_the_winner_is_the_same_and_the_bill_is_the_servers(workspace,
     with RunReader(workspace, "outside") as reader:
         spent = spending(reader)
         calls = list(reader.calls())
+        left_out = {made.prompt.messages[0].text for made in reader.candidates() if made.origin.startswith("without")}
+        test_rows = {str(next(iter(row.inputs.values()))) for row in rows_of(workspace, eval_set, Split.TEST)}
     assert spent.calls == len(server.log) == server.stats()["answered"]
-    assert sum(spent.by_phase.values()) == spent.calls
-    assert spent.by_phase[Phase.TEST] == 2 * outside.outcome.test.n
-    assert spent.by_role[Role.MUTATOR] == sum("response_format" in seen.body for seen in server.log)
     assert len(calls) == spent.calls + spent.saved
+    # What the server saw, by what it was asked: sealed rows, prompts with a line left out, proposals, the rest.
+    asked = [[message["content"] for message in seen.body["messages"]] for seen in server.log]
+    tested = [texts for texts in asked if texts[-1] in test_rows]
+    assert len(tested) == spent.by_phase[Phase.TEST] == 2 * outside.outcome.test.n
+    assert asked[-len(tested) :] == tested, "sealed rows are opened last"
+    priced = asked[spent.by_phase[Phase.SEARCH] : -len(tested)]
+    assert len(priced) == spent.by_phase[Phase.ATTRIBUTION]
+    assert all(texts[0] in left_out for texts in priced)
+    assert spent.by_role[Role.MUTATOR] == sum("response_format" in seen.body for seen in server.log)
+
+
+def rows_of(workspace: Path, eval_set: str, split: Split) -> Sequence[Example]:
+    config = load_config(workspace / "evals" / f"{eval_set}.yaml")
+    return load_eval_set(config, write=False)[0].split(split)
+
+
+def test_mined_edits_alone_mend_the_format_of_reviews(workspace):
+    ended = run(workspace, "reviews", "r1", mutator="none")
+    with RunReader(workspace, "r1") as reader:
+        tested = list(reader.evaluation(ended.outcome.winner, Split.TEST).results.values())
+    valid = [
+        score.value
+        for result in tested
+        for score in result.scores
+        if score.metric.startswith("json") and "field" not in score.metric
+    ]
+    assert len(valid) == 65
+    assert sum(valid) / len(valid) >= 0.9
+    assert ended.outcome.verdict is Verdict.GAIN_SHOWN
+
+
+def test_a_run_that_a_failing_provider_ended_goes_on_once_it_answers(workspace):
+    with running_server(faults=lambda seen: refuse(503) if seen.index >= 20 else None) as server:
+        with pytest.raises(ProviderError, match="503"):
+            run(workspace, "romeo-bob", "r1", base_url=server.base_url, concurrency=4)
+        server.faults = None
+        failed = len(server.log)
+        config = load_config(workspace / "evals" / "romeo-bob.yaml", {"base_url": server.base_url})
+        ended = asyncio.run(execute(Order(config=config, root=workspace, resume=True)))
+        answered = [seen.key for seen in server.log if seen.answered]
+    assert ended.run_id == "r1"
+    assert ended.outcome.verdict is Verdict.GAIN_SHOWN
+    assert len(answered) == len(set(answered)), "what was answered is not asked again"
+    assert failed < len(server.log)
+    with RunReader(workspace, "r1") as reader:
+        assert spending(reader).calls == len(server.log)
+        assert not list(reader.evaluation(ended.outcome.winner, Split.TEST).errors)
