@@ -52,9 +52,8 @@ def mid_p(up: int, down: int) -> float:
     X is binomial(up + down, 1/2). Mid-p (Lancaster 1961) is less conservative than the exact p and keeps its
     level nearly everywhere (Fagerland et al. 2013). 0.5 where no row differs.
     """
-    n = up + down
-    tail = sum(math.comb(n, k) for k in range(up + 1, n + 1))
-    return float((tail + math.comb(n, up) / 2) / 2**n)
+    fewer, exactly = _ways(up + down, down)
+    return float((2 * fewer + exactly) / 2 ** (up + down + 1))
 
 
 def posterior_better(up: int, down: int) -> float:
@@ -63,38 +62,62 @@ def posterior_better(up: int, down: int) -> float:
     1 - I_{1/2}(up + 1, down + 1), which for whole numbers is P(binomial(up + down + 1, 1/2) <= up).
     Evidence for a choice inside the search; no claim: val is looked at many times.
     """
-    n = up + down + 1
-    return float(sum(math.comb(n, k) for k in range(up + 1)) / 2**n)
+    fewer, exactly = _ways(up + down + 1, up)
+    return float((fewer + exactly) / 2 ** (up + down + 1))
+
+
+def _ways(n: int, k: int) -> tuple[int, int]:
+    """Of the 2^n outcomes of n coins, those with fewer than k heads and those with exactly k: whole numbers.
+
+    Floats would overflow from about 1,030 discordant rows on.
+    """
+    fewer, exactly = 0, 1
+    for heads in range(k):
+        fewer += exactly
+        exactly = exactly * (n - heads) // (heads + 1)
+    return fewer, exactly
 
 
 def paired_interval(differences: Sequence[float], *, seed: int = 0) -> tuple[float, float]:
     """95% interval of the mean paired difference, cut to [-1, 1].
 
-    Pass and fail (every difference -1, 0 or 1): Agresti and Min (2005), Wald with half a row added to each of the
-    four cells, which covers well from about 20 rows on. Graded scores: bootstrap-t (Efron and Tibshirani 1993)
-    with 1,999 resamples from a seeded generator; where too few rows differ for it, the interval of Agresti and Min
-    over the signs is used, which is wider.
+    Pass and fail, and scores that change in steps of one size: Agresti and Min (2005), Wald with half a row added to
+    each of the four cells, which covers well from about 20 rows on. Other graded scores: bootstrap-t (Efron and
+    Tibshirani 1993) with 1,999 resamples from a seeded generator; where too few rows differ for it, the formula of
+    Agresti and Min, its added rows as large as the largest difference.
 
     Caveat: under about 10 discordant rows every such interval is rough; the verdict therefore asks for an exact
     test as well.
     """
-    n = len(differences)
-    if n == 0:
+    if not differences:
         return (-1.0, 1.0)
-    binary = all(abs(abs(d) - round(abs(d))) < EPSILON for d in differences)
-    found = signs(differences)
-    if binary or found.discordant < MIN_DISCORDANT or max(differences) - min(differences) < EPSILON:
-        return agresti_min(found.up, found.down, n)
+    size = max(map(abs, differences))
+    in_steps = all(abs(d) < EPSILON or size - abs(d) < EPSILON for d in differences)
+    if in_steps or signs(differences).discordant < MIN_DISCORDANT:
+        return _with_added_rows(differences)
     return bootstrap_t(differences, random.Random(seed))
 
 
 def agresti_min(up: int, down: int, n: int) -> tuple[float, float]:
     """95% interval for (up - down) / n of n paired rows. Agresti and Min, Statistics in Medicine 24 (2005)."""
-    total = n + 2
-    b, c = up + 0.5, down + 0.5
-    difference = (b - c) / total
-    spread = math.sqrt(max(b + c - (b - c) ** 2 / total, 0.0)) / total
-    return _cut(difference - Z95 * spread, difference + Z95 * spread)
+    return _wald(up - down, up + down, n)
+
+
+def _with_added_rows(differences: Sequence[float]) -> tuple[float, float]:
+    """The formula of Agresti and Min in units of the largest difference: theirs where every difference is 1."""
+    size = max(map(abs, differences))
+    if size < EPSILON:
+        return agresti_min(0, 0, len(differences))
+    units = [difference / size for difference in differences]
+    low, high = _wald(sum(units), sum(unit**2 for unit in units), len(units))
+    return low * size, high * size
+
+
+def _wald(total: float, squares: float, n: int) -> tuple[float, float]:
+    """From the sum of differences and of their squares, with half a row up, half a row down and one that stays."""
+    rows = n + 2
+    spread = math.sqrt(max(squares + 1 - total**2 / rows, 0.0)) / rows
+    return _cut(total / rows - Z95 * spread, total / rows + Z95 * spread)
 
 
 def bootstrap_t(differences: Sequence[float], rng: random.Random) -> tuple[float, float]:
@@ -108,8 +131,7 @@ def bootstrap_t(differences: Sequence[float], rng: random.Random) -> tuple[float
         if drawn_error > EPSILON:
             ratios.append((drawn - mean) / drawn_error)
     if len(ratios) < RESAMPLES // 2:
-        found = signs(differences)
-        return agresti_min(found.up, found.down, n)
+        return _with_added_rows(differences)
     ratios.sort()
     low = ratios[int(0.025 * (len(ratios) - 1))]
     high = ratios[math.ceil(0.975 * (len(ratios) - 1))]
@@ -169,8 +191,12 @@ def loss_is_shown(comparison: Comparison) -> bool:
 
 
 def _shown(interval_clear: bool, p: float, comparison: Comparison) -> bool:
-    level = ALPHA / 2 ** ((comparison.look or 1) - 1)
-    return interval_clear and p <= level and comparison.discordant >= MIN_DISCORDANT
+    return interval_clear and p <= level_at(comparison.look) and comparison.discordant >= MIN_DISCORDANT
+
+
+def level_at(look: int | None) -> float:
+    """One-sided level of the k-th look at one test split: 0.025 / 2^(k-1)."""
+    return float(ALPHA * 0.5 ** ((look or 1) - 1))
 
 
 def _mean_of(evaluation: Evaluation, rows: Mapping[str, float]) -> float:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from optimizer.outcome import Comparison, Verdict
-from optimizer.stats import MIN_DISCORDANT, gain_is_shown, loss_is_shown, minimum_detectable_gain
+from optimizer.stats import MIN_DISCORDANT, gain_is_shown, level_at, loss_is_shown, minimum_detectable_gain
 
 WANTED_GAIN = 0.10
 """A test split that cannot show this much is too small to say no."""
+USUAL_SHARE = 0.2
+"""Part of the rows that is taken to change its outcome, where nothing was compared."""
 
 
 def verdict(tested: Comparison | None, *, rows: int) -> tuple[Verdict, str]:
@@ -17,36 +19,35 @@ def verdict(tested: Comparison | None, *, rows: int) -> tuple[Verdict, str]:
         rows: rows of the test split.
     """
     if tested is None:
-        smallest = minimum_detectable_gain(rows)
         why = "no edit made the prompt better on val, so the seed stays and the test rows stay sealed"
-        return _no_claim(smallest, rows, why)
+        return _no_claim(rows, USUAL_SHARE, why)
     if loss_is_shown(tested):
         return Verdict.WORSE, f"on {tested.n} unseen rows the score fell by {-tested.gain:.1%}"
     if gain_is_shown(tested):
         return Verdict.GAIN_SHOWN, f"on {tested.n} rows that the search never saw"
-    smallest = minimum_detectable_gain(tested.n, tested.discordant / tested.n if tested.n else 0.0)
     if tested.discordant < MIN_DISCORDANT:
         why = f"only {tested.discordant} of {tested.n} rows differ, and {MIN_DISCORDANT} are needed for a claim"
     else:
         why = f"the interval of the gain is {tested.ci[0]:+.1%} to {tested.ci[1]:+.1%} and mid-p {tested.p:.3f}"
         if tested.look and tested.look > 1:
-            why += f" at look {tested.look}, where the level is {0.025 / 2 ** (tested.look - 1):.4f}"
-    return _no_claim(smallest, tested.n, why)
+            why += f" at look {tested.look}, where the level is {level_at(tested.look):.2g}"
+    return _no_claim(tested.n, tested.discordant / tested.n if tested.n else USUAL_SHARE, why)
 
 
-def _no_claim(smallest: float, rows: int, why: str) -> tuple[Verdict, str]:
+def _no_claim(rows: int, share: float, why: str) -> tuple[Verdict, str]:
+    """Too small or not shown, for a split of which this share of the rows changes its outcome."""
+    smallest = minimum_detectable_gain(rows, share)
     if smallest > WANTED_GAIN:
-        needed = _rows_for(WANTED_GAIN)
         return (
             Verdict.TOO_SMALL,
             f"{why}; {rows} test rows show gains of about {smallest:.0%} or more: add rows until the test split has "
-            f"about {needed}",
+            f"about {_rows_for(WANTED_GAIN, share)}",
         )
     return Verdict.NOT_SHOWN, f"{why}; look at the largest clusters, and add rows where they are thin"
 
 
-def _rows_for(gain: float) -> int:
+def _rows_for(gain: float, share: float) -> int:
     rows = MIN_DISCORDANT
-    while minimum_detectable_gain(rows) > gain:
+    while minimum_detectable_gain(rows, share) > gain:
         rows += 5
     return rows

@@ -93,6 +93,29 @@ def test_interval_is_the_same_for_the_same_seed_and_lies_within_bounds():
     assert low < 0 < high
 
 
+@pytest.mark.parametrize("size", [0.01, 0.5, 1.0])
+@pytest.mark.parametrize(("up", "down", "same"), [(5, 0, 15), (20, 0, 0), (12, 2, 26), (3, 3, 4)])
+def test_the_interval_of_scores_in_steps_is_that_of_pass_and_fail_in_steps(size, up, down, same):
+    # Two metrics of one weight, one of them mended: every difference is half a point.
+    low, high = paired_interval([size] * up + [-size] * down + [0.0] * same)
+    assert (low, high) == pytest.approx(tuple(size * edge for edge in agresti_min(up, down, up + down + same)))
+    assert low <= size * (up - down) / (up + down + same) <= high
+
+
+def test_few_rows_of_unlike_sizes_have_an_interval_around_their_mean():
+    differences = [0.1] * 4 + [-1.0] + [0.0] * 25
+    low, high = paired_interval(differences)
+    assert low < sum(differences) / 30 < 0 < high
+
+
+def test_many_rows_overflow_no_float():
+    assert mid_p(900, 900) == 0.5 == posterior_better(900, 900)
+    assert mid_p(1200, 20) < 1e-200
+    assert 1 - mid_p(20, 1200) < 1e-12
+    late = replace(SHOWN, p=mid_p(13, 1), look=2000)
+    assert not gain_is_shown(late) and not loss_is_shown(late)
+
+
 def test_signs_pass_over_rounding():
     found = signs([1e-12, -1e-12, 0.5, -0.25])
     assert (found.up, found.down, found.discordant) == (1, 1, 2)
@@ -128,6 +151,16 @@ def test_verdicts(change, expected):
 def test_without_a_test_there_is_no_claim():
     assert verdict(None, rows=40)[0] is Verdict.TOO_SMALL
     assert verdict(None, rows=4000)[0] is Verdict.NOT_SHOWN
+
+
+@pytest.mark.parametrize(("n", "discordant"), [(160, 80), (70, 5), (40, 14)])
+def test_the_number_of_rows_to_add_up_to_is_one_that_would_do(n, discordant):
+    tested = replace(SHOWN, n=n, discordant=discordant, ci=(-0.1, 0.15), p=0.4)
+    claim, reason = verdict(tested, rows=n)
+    wanted = int(reason.rpartition("about ")[2])
+    assert claim is Verdict.TOO_SMALL and wanted > n
+    share = discordant / n
+    assert verdict(replace(tested, n=wanted, discordant=round(share * wanted)), rows=wanted)[0] is Verdict.NOT_SHOWN
 
 
 def test_equal_candidates_hardly_ever_show_a_gain():
