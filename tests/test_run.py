@@ -92,6 +92,7 @@ def test_reviews_are_mended_in_rounds(workspace):
     [
         {"positive": "pleased", "negative": "displeased", "neutral": "factual", "mixed": "divided"},
         {"positive": "S1", "negative": "S2", "neutral": "S3", "mixed": "S4"},
+        {"positive": "neutral", "negative": "positive", "neutral": "mixed", "mixed": "negative"},
     ],
 )
 def test_other_names_of_labels_do_as_well(workspace, labels):
