@@ -7,33 +7,46 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optimizer.api import aevaluate, aoptimize, evaluate, optimize
     from optimizer.build import Scored
-    from optimizer.config import BudgetSpec, DataSpec, MetricSpec, ModelSpec, RunConfig
+    from optimizer.config import BudgetSpec, DataSpec, MetricSpec, ModelSpec, Price, RunConfig
     from optimizer.dataset import Example, Split
-    from optimizer.errors import OptimizerError
+    from optimizer.errors import BudgetExceeded, OptimizerError, ProviderError, StoreError, UserError
+    from optimizer.events import Event, Sink
+    from optimizer.failures import Cluster, Failure
     from optimizer.frames import Run, load_run
+    from optimizer.metrics.base import MetricContext
     from optimizer.outcome import Comparison, LineWorth, Outcome, Verdict
     from optimizer.prompt import Prompt
     from optimizer.results import Completion, Evaluation, Result, Score
 
 __all__ = [
+    "BudgetExceeded",
     "BudgetSpec",
+    "Cluster",
     "Comparison",
     "Completion",
     "DataSpec",
     "Evaluation",
+    "Event",
     "Example",
+    "Failure",
     "LineWorth",
+    "MetricContext",
     "MetricSpec",
     "ModelSpec",
     "OptimizerError",
     "Outcome",
+    "Price",
     "Prompt",
+    "ProviderError",
     "Result",
     "Run",
     "RunConfig",
     "Score",
     "Scored",
+    "Sink",
     "Split",
+    "StoreError",
+    "UserError",
     "Verdict",
     "aevaluate",
     "aoptimize",
@@ -45,10 +58,13 @@ __all__ = [
 _HOMES = {
     "api": ("aevaluate", "aoptimize", "evaluate", "optimize"),
     "build": ("Scored",),
-    "config": ("BudgetSpec", "DataSpec", "MetricSpec", "ModelSpec", "RunConfig"),
+    "config": ("BudgetSpec", "DataSpec", "MetricSpec", "ModelSpec", "Price", "RunConfig"),
     "dataset": ("Example", "Split"),
-    "errors": ("OptimizerError",),
+    "errors": ("BudgetExceeded", "OptimizerError", "ProviderError", "StoreError", "UserError"),
+    "events": ("Event", "Sink"),
+    "failures": ("Cluster", "Failure"),
     "frames": ("Run", "load_run"),
+    "metrics.base": ("MetricContext",),
     "outcome": ("Comparison", "LineWorth", "Outcome", "Verdict"),
     "prompt": ("Prompt",),
     "results": ("Completion", "Evaluation", "Result", "Score"),

@@ -32,14 +32,15 @@ async def aoptimize(
     root: str | Path = ".",
     run_id: str | None = None,
     resume: bool = False,
-    tries: Sequence[str] = (),
+    tries: str | Sequence[str] = (),
     watch: Sequence[Sink] = (),
 ) -> Run:
     """Find out why a prompt fails, mend it, and prove it.
 
     Args:
         eval_file: path of an eval file, or a RunConfig.
-        overrides: keys of the eval file with other values: `{"model": "openai/gpt-4o-mini", "budget": {"calls": 900}}`.
+        overrides: keys of the eval file with other values: `{"model": "openai/gpt-4o-mini", "calls": 900}`. Limits of
+            the budget may be named alone; paths are relative to the working folder.
         root: the workspace, where `runs/` and the cache lie.
         run_id: id of the run; None makes one.
         resume: go on with a run that was interrupted, where there is one.
@@ -61,7 +62,7 @@ async def aoptimize(
         root=Path(root),
         run_id=run_id,
         resume=resume,
-        tries=tuple(tries),
+        tries=_several(tries),
     )
     ended = await execute(order, watch=watch)
     return load_run(ended.run_id, root=Path(root))
@@ -74,7 +75,7 @@ def optimize(
     root: str | Path = ".",
     run_id: str | None = None,
     resume: bool = False,
-    tries: Sequence[str] = (),
+    tries: str | Sequence[str] = (),
     watch: Sequence[Sink] = (),
 ) -> Run:
     """Like `aoptimize`, to its end."""
@@ -89,7 +90,7 @@ async def aevaluate(
     *,
     overrides: Mapping[str, Any] | None = None,
     root: str | Path = ".",
-    splits: Sequence[str] = (Split.TRAIN.value, Split.VAL.value),
+    splits: str | Sequence[str] = (Split.TRAIN.value, Split.VAL.value),
     watch: Sequence[Sink] = (),
 ) -> Scored:
     """Score one prompt, without a search.
@@ -109,7 +110,7 @@ async def aevaluate(
     """
     from optimizer.build import score
 
-    wanted = [Split(name) for name in splits]
+    wanted = [_split(name) for name in _several(splits)]
     return await score(_config(eval_file, overrides), root=Path(root), splits=wanted, watch=watch)
 
 
@@ -118,11 +119,25 @@ def evaluate(
     *,
     overrides: Mapping[str, Any] | None = None,
     root: str | Path = ".",
-    splits: Sequence[str] = (Split.TRAIN.value, Split.VAL.value),
+    splits: str | Sequence[str] = (Split.TRAIN.value, Split.VAL.value),
     watch: Sequence[Sink] = (),
 ) -> Scored:
     """Like `aevaluate`, to its end."""
     return _finish(aevaluate(eval_file, overrides=overrides, root=root, splits=splits, watch=watch), "aevaluate")
+
+
+def _several(texts: str | Sequence[str]) -> tuple[str, ...]:
+    """One text alone is one item, not a list of its letters."""
+    return (texts,) if isinstance(texts, str) else tuple(texts)
+
+
+def _split(name: str) -> Split:
+    known = [split.value for split in Split]
+    if name not in known:
+        from optimizer.readers.base import nearest
+
+        raise UserError(f"splits: no split {str(name)!r} ({nearest(str(name), known)}there are: {', '.join(known)})")
+    return Split(name)
 
 
 def _config(eval_file: EvalFile, overrides: Mapping[str, Any] | None) -> RunConfig:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from optimizer.outcome import Outcome, Verdict
 from optimizer.prompt import Prompt
-from optimizer.report import summary
+from optimizer.report import one_minute, summary
 from optimizer.results import CallError, Completion
 from optimizer.store.figures import cluster_changes
 from optimizer.store.reader import RunReader, RunStatus
@@ -82,6 +82,15 @@ class Run:
         """The facts that `optimizer show --json` prints."""
         with self.reader() as reader:
             return summary(reader)
+
+    def report(self, width: int = 100) -> str:
+        """The one-minute screen of `optimizer show` as plain text.
+
+        Args:
+            width: characters a line, 60 to 200.
+        """
+        with self.reader() as reader:
+            return one_minute(reader, width).plain
 
     def results(self, candidate: str | None = None) -> DataFrame:
         """One row an example and candidate.

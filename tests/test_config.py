@@ -170,6 +170,21 @@ def test_a_real_model_on_the_command_line_proposes_edits_in_the_stand_ins_place(
     assert load(tmp_path, FULL, **flags).mutator == mutator
 
 
+def test_a_program_overrides_any_key(tmp_path: Path) -> None:
+    text = FULL.replace("not-contains: Romeo", "contains: 012")
+    changed = load(
+        tmp_path, text, metrics=("exact", {"length": {"max_words": 9}}), mined=False, budget={"tokens": 5000}
+    )
+    assert changed.metrics == (MetricSpec(name="exact"), MetricSpec(name="length", args={"max_words": 9}))
+    assert (changed.mined, changed.budget) == (False, BudgetSpec(tokens=5000))
+    assert load(tmp_path, FULL, calls=9, budget={"usd": 1.0}).budget == BudgetSpec(calls=9, usd=1.0)
+    shares = {"train": 0.5, "val": 0.25, "test": 0.25}
+    assert load(tmp_path, FULL, splits=shares).splits == shares
+    assert faults(tmp_path, FULL, metrics=["Exact"]) == [
+        "--metrics: metrics[0]: 'Exact' is no metric's name (names are lower case with `-`)"
+    ]
+
+
 def test_an_override_can_stand_for_what_the_file_lacks(tmp_path: Path) -> None:
     text = LEAST.replace("model: openai/gpt\n", "")
     assert load(tmp_path, text, model="offline").model.name == "offline"

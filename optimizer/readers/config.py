@@ -18,8 +18,11 @@ from optimizer.readers.shape import check, locate
 
 BUDGET_FLAGS = tuple(field.name for field in fields(BudgetSpec))
 """Overrides that are a part of the budget."""
-OVERRIDES = ("prompt", "data", "model", "base_url", "mutator", *BUDGET_FLAGS, "concurrency", "seed")
-"""Names that `overrides` may have."""
+OVERRIDES = (
+    *("prompt", "data", "model", "base_url", "mutator", "mined", "metrics", "splits"),
+    *("budget", *BUDGET_FLAGS, "concurrency", "seed"),
+)
+"""Names that `overrides` may have: keys of the eval file, and shorter names. A later one wins over an earlier one."""
 _METRIC = re.compile(r"[a-z][a-z0-9_-]{0,79}")
 _EXACT = frozenset({"value", "any", "all", "values"})
 
@@ -29,10 +32,10 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> RunCo
 
     Args:
         path: the file. Paths in it are relative to its folder.
-        overrides: values of command line flags, by the names in `OVERRIDES`; None stands for `not given`. Paths
-            among them are relative to the working folder. A `model` takes the place of the file's whole model
-            block; `base_url` is then set on top. Where they name a real model and the file's mutator is the
-            stand-in, the model proposes edits as well, unless `mutator` is among them.
+        overrides: values of command line flags, or of a program, by the names in `OVERRIDES`; None stands for
+            `not given`. Paths among them are relative to the working folder. A `model` takes the place of the file's
+            whole model block; `base_url` is then set on top. Where they name a real model and the file's mutator is
+            the stand-in, the model proposes edits as well, unless `mutator` is among them.
 
     Raises ConfigError with every problem: `file:line: key: problem (fix)`.
     """
@@ -82,15 +85,16 @@ class _Reading:
     def _override(self) -> None:
         """Put the flags in the file's place, and remember whose fault they are."""
         data = self._read.data
-        for name, value in self._given.items():
-            if name == "base_url":
+        for name in OVERRIDES:
+            if name == "base_url" or name not in self._given:
                 continue
+            value = self._given[name]
             place: document.Place = ("budget", name) if name in BUDGET_FLAGS else (name,)
             if name in BUDGET_FLAGS:
                 budget = data.get("budget")
                 data["budget"] = {**(budget if isinstance(budget, dict) else {}), name: value}
             else:
-                data[name] = str(value) if isinstance(value, Path) else value
+                data[name] = _as_read(value)
             self._flags[place] = f"--{name}"
         if "base_url" in self._given:
             model = data.get("model")
@@ -157,7 +161,7 @@ class _Reading:
         if not isinstance(items, list):
             return ()
         made = [self._metric(("metrics", index), item) for index, item in enumerate(items)]
-        for place, written in self._read.written.items():
+        for place, written in self._read.written.items() if ("metrics",) not in self._flags else ():
             if place[0] == "metrics" and len(place) > 2 and (len(place) == 3 or place[3] in _EXACT):
                 self._note(place, f"{written} would be read as a number", f'write "{written}" for text')
         return tuple(metric for metric in made if metric is not None)
@@ -188,6 +192,13 @@ class _Reading:
         if "weight" in lifted:
             lifted["weight"] = float(lifted["weight"])
         return MetricSpec(name=name, negate=name != written, args=args, **lifted)
+
+
+def _as_read(value: Any) -> Any:
+    """A value of a program as a file would give it."""
+    if isinstance(value, Path):
+        return str(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _line(problem: Problem) -> int:
