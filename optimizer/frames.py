@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from optimizer.errors import UserError
 from optimizer.outcome import Outcome, Verdict
 from optimizer.prompt import Prompt
 from optimizer.report import one_minute, summary
@@ -67,16 +68,21 @@ class Run:
         return None if outcome is None else outcome.verdict
 
     @property
-    def prompt(self) -> Prompt | None:
-        """The winner, or the best prompt so far; None before anything was recorded."""
+    def prompt(self) -> Prompt:
+        """The winner, or the best prompt so far. Raises UserError before any was recorded."""
         with self.reader() as reader:
-            return reader.best()
+            return self._recorded(reader.best())
 
     @property
-    def seed(self) -> Prompt | None:
-        """The prompt that it began with."""
+    def seed(self) -> Prompt:
+        """The prompt that it began with. Raises UserError before it was recorded."""
         with self.reader() as reader:
-            return reader.seed()
+            return self._recorded(reader.seed())
+
+    def _recorded(self, prompt: Prompt | None) -> Prompt:
+        if prompt is None:
+            raise UserError(f"run {self.id}: no prompt was recorded yet (go on with it by resume=True)")
+        return prompt
 
     def summary(self) -> dict[str, Any]:
         """The facts that `optimizer show --json` prints."""

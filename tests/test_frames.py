@@ -63,7 +63,10 @@ def test_a_run_that_goes_on_is_read_anew(tmp_path):
 
 def test_a_run_without_a_prompt_yet(tmp_path):
     write(tmp_path, until(CandidateMade, events()))
-    assert load_run(RUN, root=tmp_path).prompt is None
+    run = load_run(RUN, root=tmp_path)
+    for name in ("prompt", "seed"):
+        with pytest.raises(UserError, match=f"run {RUN}: no prompt was recorded yet"):
+            getattr(run, name)
 
 
 def test_a_wrong_id_names_the_nearest_one(tmp_path):
