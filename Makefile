@@ -18,7 +18,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit format setup lock bench-clients bench-imports picture clean
+.PHONY: help demo test lint types unit format setup lock bench-clients bench-demo bench-imports picture clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -57,6 +57,9 @@ lock: ## Regenerate both lock files (UPGRADE=1 takes newer versions); needs uv
 
 bench-clients: $(VENV)/.dev ## Time our model client against openai, litellm and bare aiohttp, on loopback
 	@$(BIN)/python benchmarks/clients.py
+
+bench-demo: $(VENV)/.dev ## Time the demo from start to end, beside what it cannot be faster than
+	@$(BIN)/python benchmarks/demo.py
 
 bench-imports: $(VENV)/.dev ## Time the import of every dependency
 	@$(BIN)/python benchmarks/imports.py
