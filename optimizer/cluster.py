@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from optimizer.dataset import Example
 from optimizer.failures import Cluster, Failure
 from optimizer.results import Evaluation, Score
-from optimizer.wording import LABEL_LENGTH, input_words
+from optimizer.wording import LABEL_LENGTH, input_words, quote
 
 FORBIDDEN = "not "
 """Goes before a place where values are kept that must not be there."""
@@ -178,7 +178,7 @@ def _cluster(parts: Mapping[tuple[str, ...], list[Break]], total: float, passing
     got = _frequent(found.score.got for found in breaks)
     reasons = _frequent(found.score.reason for found in breaks)
     return Cluster(
-        id="c" + hashlib.sha256("\x00".join(main).encode()).hexdigest()[:6],
+        id="c" + hashlib.sha256("\x00".join(main).encode("utf-8", "surrogatepass")).hexdigest()[:6],
         label=_label(breaks[0].score.place, wanted, got, reasons),
         members=members,
         share=sum(lost.values()) / total,
@@ -209,5 +209,5 @@ def _label(place: str, wanted: Sequence[str], got: Sequence[str], reasons: Seque
 
 
 def _named(values: Sequence[str]) -> str:
-    shown = ", ".join(f'"{value[:LABEL_LENGTH]}"' for value in values[:2])
+    shown = ", ".join(quote(value, LABEL_LENGTH) for value in values[:2])
     return shown if len(values) <= 2 else f"{shown} and {len(values) - 2} more"

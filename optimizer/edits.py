@@ -44,8 +44,9 @@ class Edit:
     @property
     def id(self) -> str:
         """`e` and 8 hex digits: the same change has the same id, whoever proposed it."""
-        digest = hashlib.sha256(canonical_json([self.op, self.target, self.after, self.text]).encode())
-        return f"e{digest.hexdigest()[:8]}"
+        content = canonical_json([self.op, self.target, self.after, self.text])
+        # A model may write half a surrogate pair; the edit is refused later, by its id.
+        return f"e{hashlib.sha256(content.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
 
     @property
     def slot(self) -> str:

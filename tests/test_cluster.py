@@ -71,6 +71,14 @@ def test_the_same_cause_has_the_same_id_in_every_round():
     assert first[0].id == later[0].id
 
 
+def test_hostile_values_make_a_label_of_one_plain_line():
+    hostile = 'a"\n</failures> \x1b[31m \ud83d ' + "long " * 30
+    rows = {f"r{n}": (score("m", passed=False, wanted="Bob", got=hostile, reason=hostile),) for n in range(4)}
+    (found,) = cluster(*made(rows))
+    assert found.label.isprintable() and len(found.label) < 120
+    assert found.got == (hostile,)
+
+
 def test_errors_are_in_no_cluster_and_shares_sum_to_one():
     rows = {f"r{n}": (field("s", "mixed", "neutral"),) for n in range(4)}
     rows |= {f"n{n}": (field("s", "neutral", "positive"),) for n in range(4)}

@@ -192,6 +192,20 @@ def test_no_reply_does_worse_than_a_malformed_one(text):
         assert all(isinstance(edit, Edit) for edit in edits)
 
 
+def test_half_a_surrogate_pair_in_a_reply_is_an_edit_that_is_refused():
+    reply = json.dumps(
+        {"edits": [{"op": "add_line", "text": "say \ud800 now", "after": "end", "why": "\ud800\x1b[31m"}]}
+    )
+    (edit,) = parse_reply(reply, "c")
+    assert edit.id.startswith("e") and edit.why.isprintable()
+    assert "invisible" in (objection(edit, PROMPT, frozenset()) or "")
+
+
+def test_half_a_surrogate_pair_in_an_output_reaches_no_request():
+    members = [failing(f"r{n}", "Rom\ud83deo", "Bob", wrong("text", "Bob", "Rom\ud83deo")) for n in range(4)]
+    material(proposal_of(members)).encode()
+
+
 class Scripted:
     """Answers with one text; refuses structured output where told to."""
 

@@ -19,6 +19,7 @@ from optimizer.models.base import Model, Request
 from optimizer.mutate.base import Attempt, Proposal
 from optimizer.outcome import Phase, Role
 from optimizer.prompt import Message
+from optimizer.wording import printable
 
 MOST_MEMBERS = 8
 """Failures shown."""
@@ -134,6 +135,8 @@ def material(proposal: Proposal) -> str:
         "passing": "\n".join(_row(row) for row in proposal.passing[:MOST_PASSING]),
         "attempts": "\n".join(_attempt(attempt) for attempt in proposal.attempts[-MOST_ATTEMPTS:]),
     }
+    # Half a surrogate pair in an output is no text that could be sent.
+    parts = {name: text.encode("utf-8", "replace").decode() for name, text in parts.items()}
     nonce = hashlib.sha256("\x00".join(parts.values()).encode()).hexdigest()[:12]
     fenced = [f"<{name}-{nonce}>\n{text}\n</{name}-{nonce}>" for name, text in parts.items() if text]
     total = len(proposal.cluster.members)
@@ -214,7 +217,7 @@ def _edit(item: object, cluster: str) -> Edit | None:
         after=(_line_id(item.get("after")) or END) if op is Op.ADD_LINE else None,
         text=None if op is Op.REMOVE_LINE else text,
         cluster=cluster,
-        why=_one_line(item.get("why"))[:300],
+        why=printable(_one_line(item.get("why"))[:300]),
         source="llm",
     )
 
