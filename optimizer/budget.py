@@ -6,6 +6,7 @@ no more than calls in flight turn out dearer than estimated.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,8 +60,10 @@ class Budget:
         self._calls = self._before.calls
         self._tokens = self._before.tokens
         self._usd = self._before.usd
+        self._held = 0
         self._held_tokens = 0
         self._held_usd = 0.0
+        self._freed = asyncio.Event()
 
     @property
     def spent(self) -> Spent:
@@ -94,7 +97,7 @@ class Budget:
             usd: their estimated price; None where it is unknown.
 
         Returns:
-            None where it would fit once calls in flight have settled: wait for one and ask again.
+            None where it would fit once calls in flight have settled: wait for `freed` and ask again.
         """
         spec = self.spec
         self._check_calls_and_time()
@@ -106,24 +109,33 @@ class Budget:
         if spec.usd is not None and self._usd + self._held_usd + usd > spec.usd:
             return None
         self._calls += 1
+        self._held += 1
         self._held_tokens += tokens
         self._held_usd += usd
         return Reservation(tokens=tokens, usd=usd)
 
+    async def freed(self) -> None:
+        """Return once a reservation is settled or withdrawn, whichever gate it belongs to."""
+        self._freed.clear()
+        await self._freed.wait()
+
     def settle(self, reservation: Reservation, *, tokens: int, usd: float | None) -> None:
         """Replace a reservation's estimate by what the attempt has used."""
-        self._free(reservation)
         self._tokens += tokens
         self._usd += usd or 0.0
+        self._free(reservation)
 
     def withdraw(self, reservation: Reservation) -> None:
         """Take back a reservation whose attempt was never sent."""
-        self._free(reservation)
         self._calls -= 1
+        self._free(reservation)
 
     def _free(self, reservation: Reservation) -> None:
+        self._held -= 1
         self._held_tokens -= reservation.tokens
-        self._held_usd -= reservation.usd
+        # With nothing in flight, what rounding left over would make the last call wait for ever.
+        self._held_usd = self._held_usd - reservation.usd if self._held else 0.0
+        self._freed.set()
 
     def _seconds(self) -> float:
         return self._before.seconds + self._clock() - self._started

@@ -141,3 +141,12 @@ def test_spending_passes_the_limit_by_no_more_than_one_bad_estimate(calls, limit
         budget.settle(held, tokens=used, usd=None)
         worst = max(worst, used - estimate)
     assert budget.spent.tokens <= limit + max(worst, 0)
+
+
+def test_rounding_holds_nothing_back_once_nothing_is_in_flight():
+    budget = Budget(BudgetSpec(usd=100.0))
+    for held in [budget.reserve(tokens=1, usd=usd) for usd in (0.1, 0.2, 0.3)]:
+        assert held is not None
+        budget.settle(held, tokens=1, usd=0.0)
+    assert budget.remaining().usd == 100.0
+    assert budget.reserve(tokens=1, usd=100.0) is not None

@@ -183,6 +183,22 @@ def test_tokens_are_waited_for_while_calls_in_flight_hold_them():
     assert world.budget.spent.tokens == 12 * 15
 
 
+def test_a_call_that_waits_for_the_budget_is_woken_by_any_gate_of_the_run():
+    async def slowly(request: Request) -> Answer:
+        await asyncio.sleep(5)
+        return ROMEO
+
+    async def main() -> list[Completion]:
+        budget = Budget(BudgetSpec(tokens=300))
+        gates = [
+            gate(FunctionModel(slowly), store=None, sink=Recording(), budget=budget, terms=Terms(clock=now))
+            for _ in range(2)
+        ]
+        return await asyncio.gather(*(one.complete(ask(number)) for number, one in enumerate(gates)))
+
+    assert [answer.text for answer in virtual_time.run(main())] == ["Romeo", "Romeo"]
+
+
 def test_a_run_that_is_resumed_sends_nothing_that_it_knows():
     world = World(lambda request: ROMEO, known={ask(0).key: ROMEO})
     first, second = world.run(ask(0), ask(1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,7 +29,6 @@ class Budgeted:
         self._budget = budget
         self._sink = sink
         self._prices = prices
-        self._settled = asyncio.Event()
 
     async def complete(self, request: Request) -> Completion:
         """Make one attempt. Raises BudgetExceeded, without a request, where nothing is left to pay it."""
@@ -42,7 +40,6 @@ class Budgeted:
             await self._sink.record(CallSent(call=call, key=request.key, role=request.role, phase=request.phase))
         except BaseException:
             self._budget.withdraw(held)
-            self._settled.set()
             raise
         # An attempt that is cancelled may have been answered and billed all the same.
         used = estimate
@@ -58,7 +55,6 @@ class Budgeted:
             used = _used(reply, error, estimate)
         finally:
             self._budget.settle(held, tokens=_total(used), usd=cost_of(used, price))
-            self._settled.set()
         if reply is not None:
             reply = replace(reply, cost=_list_price(reply, price))
         await self._sink.record(CallEnded(call=call, completion=reply, error=_record_of(error)))
@@ -68,12 +64,10 @@ class Budgeted:
         return reply
 
     async def _reserve(self, estimate: Usage, price: Price | None) -> Reservation:
-        while True:
-            held = self._budget.reserve(tokens=_total(estimate), usd=cost_of(estimate, price))
-            if held is not None:
-                return held
-            self._settled.clear()
-            await self._settled.wait()
+        tokens, usd = _total(estimate), cost_of(estimate, price)
+        while (held := self._budget.reserve(tokens=tokens, usd=usd)) is None:
+            await self._budget.freed()
+        return held
 
 
 def estimate_usage(request: Request) -> Usage:
