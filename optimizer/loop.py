@@ -26,7 +26,7 @@ from optimizer.results import Evaluation
 from optimizer.search.screen import Candidates, Screened, screen
 from optimizer.search.space import space
 from optimizer.search.study import Champion, Found, is_believed, search
-from optimizer.stats import compare
+from optimizer.stats import EPSILON, compare
 from optimizer.verdict import verdict
 
 MOST_ROUNDS = 8
@@ -194,6 +194,8 @@ def _nothing_to_do(bench: Bench, state: RunState, clusters: Sequence[Cluster]) -
     """Why another round is not worth its calls; empty where it is."""
     if not clusters:
         return "no train row fails"
+    if state.champion.mean >= 1.0 - EPSILON:
+        return "every val row is right, so no edit could show that it is better"
     if state.round >= MOST_ROUNDS:
         return f"{MOST_ROUNDS} rounds are done"
     if state.barren >= BARREN_ROUNDS:

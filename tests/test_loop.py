@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 import pytest
 
 from optimizer.dataset import Example
 from optimizer.edits import END, Edit, Op
-from optimizer.errors import ErrorKind, ModelError, ProviderError
+from optimizer.errors import BudgetExceeded, ErrorKind, ModelError, ProviderError
 from optimizer.events import Decided, EditJudged, LinePriced, ResultKnown, RunEnded, TrialEnded
 from optimizer.loop import Ends, run
 from optimizer.mutate.base import Proposal
@@ -160,6 +161,76 @@ def test_mined_edits_carry_a_run_whose_mutator_fails():
     finished = asyncio.run(run(bench, seed_prompt(), proposers, ENDS))
     assert finished.outcome.verdict is Verdict.GAIN_SHOWN
     assert any(isinstance(event, Decided) and event.kind == "proposal failed" for event in events)
+
+
+@dataclass
+class Fading:
+    """Proposes the cure for the largest cause, and fails from the second round on."""
+
+    kind: ErrorKind
+
+    async def propose(self, proposal: Proposal) -> tuple[Edit, ...]:
+        if "Bob" in proposal.prompt.text:
+            raise ModelError(self.kind, "no edits from me")
+        text = 'Write "Bob" instead of "Romeo".'
+        return (Edit(op=Op.ADD_LINE, after=END, text=text, cluster=proposal.cluster.id, source="llm"),)
+
+
+def says_romeo_or_nonsense(text: str, example: Example) -> str:
+    return "nonsense" if int(example.inputs["q"].split()[-1]) % 5 == 0 else says_romeo(text, example)
+
+
+def test_a_later_reply_that_makes_no_sense_costs_the_run_nothing_of_what_it_found():
+    bench, events, _ = bench_of(says_romeo_or_nonsense, bob_world)
+    proposers = Proposers(mutators=(Fading(kind=ErrorKind.MALFORMED),), asks_model=True)
+    finished = asyncio.run(run(bench, seed_prompt(), proposers, ENDS))
+    assert finished.outcome.verdict is Verdict.GAIN_SHOWN
+    assert any(isinstance(event, Decided) and event.kind == "proposal failed" for event in events)
+
+
+def test_a_later_fault_that_may_pass_ends_the_run_so_that_it_can_be_resumed():
+    bench, _, _ = bench_of(says_romeo_or_nonsense, bob_world)
+    proposers = Proposers(mutators=(Fading(kind=ErrorKind.RATE_LIMIT),), asks_model=True)
+    with pytest.raises(ProviderError, match="no edits from me"):
+        asyncio.run(run(bench, seed_prompt(), proposers, ENDS))
+
+
+def test_a_budget_that_ends_among_proposals_waits_for_those_under_way():
+    ended: list[str] = []
+
+    class Slow:
+        async def propose(self, proposal: Proposal) -> tuple[Edit, ...]:
+            await asyncio.sleep(0.01)
+            ended.append(proposal.cluster.id)
+            return ()
+
+    class Poor:
+        async def propose(self, proposal: Proposal) -> tuple[Edit, ...]:
+            raise BudgetExceeded("budget of 3 calls is used up")
+
+    bench, _, _ = bench_of(says_romeo, bob_world)
+    with pytest.raises(BudgetExceeded):
+        asyncio.run(run(bench, seed_prompt(), Proposers(mutators=(Poor(), Slow()), asks_model=True), ENDS))
+    assert len(ended) == 1
+
+
+def test_where_every_val_row_is_right_no_round_is_paid_for():
+    def right_on_val(text: str, example: Example) -> str:
+        return "nonsense" if example.id in ("t003", "t010") else says_romeo(text, example)
+
+    bench, events, _ = bench_of(right_on_val, bob_world)
+    finished = asyncio.run(run(bench, seed_prompt(), MINED, ENDS))
+    assert finished.outcome.verdict is Verdict.GAIN_SHOWN
+    stops = [event for event in events if isinstance(event, Decided) and event.kind == "stop"]
+    assert [(event.round, event.reason.split(",")[0]) for event in stops] == [(1, "every val row is right")]
+
+
+def test_a_line_of_the_users_own_that_is_there_twice_is_tried_once():
+    bench, events, _ = bench_of(says_romeo, bob_world)
+    tries = ('Write "Bob" instead of "Romeo".',) * 2
+    asyncio.run(run(bench, seed_prompt(), Proposers(mutators=(MinedMutator(),), asks_model=False, tries=tries), ENDS))
+    judged = [event for event in events if isinstance(event, EditJudged) and event.edit.text == tries[0]]
+    assert len(judged) == 1
 
 
 def test_rows_that_end_in_errors_are_no_zeros():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from optimizer.dataset import Example
 from optimizer.edits import END, Edit, Op
-from optimizer.errors import ModelError, ProviderError
+from optimizer.errors import FATAL, RETRYABLE, ErrorKind, ModelError, ProviderError
 from optimizer.evaluator import Bench
 from optimizer.events import Decided, EditJudged
 from optimizer.failures import Cluster, Failure
@@ -26,6 +26,11 @@ LEAST_SHARE = 0.02
 """A cluster that accounts for less of the lost score is left for a later round."""
 MOST_CLUSTERS = 8
 """Clusters proposed for in one round."""
+MENDABLE = (RETRYABLE | FATAL) - {ErrorKind.MALFORMED}
+"""Faults of a mutator that may be gone when the run is resumed; a reply that makes no sense is kept, and stays."""
+
+Answer = tuple[Edit, ...] | ModelError
+"""What a proposer said of one cluster."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,12 +94,12 @@ async def propose(bench: Bench, proposers: Proposers, proposals: Mapping[str, Pr
     """Ask every proposer about every cluster, side by side; the order of the answers decides nothing.
 
     Refused edits are recorded and left out, and so are those that were tried before.
-    Raises ProviderError where a model was asked and every one of its calls failed.
+    Raises ProviderError where a model was asked, every one of its calls failed and no other proposer found an edit.
     """
     proposals = _affordable(bench, proposers, proposals, number)
     asked = [(proposal, mutator) for proposal in proposals.values() for mutator in proposers.mutators]
-    answers = await asyncio.gather(*(_ask(proposal, mutator) for proposal, mutator in asked))
-    await _report_faults(bench, answers, number)
+    answers = await _ask(asked)
+    await _report_faults(bench, proposers, answers, number)
     copied = eval_shingles([*bench.train, *bench.val, *bench.test])
     # Two clusters may bring the same edit: it is tried for each, since it may mend one and not the other.
     seen = {(cluster_id, tried.edit.id) for cluster_id, proposal in proposals.items() for tried in proposal.attempts}
@@ -110,8 +115,10 @@ async def propose(bench: Bench, proposers: Proposers, proposals: Mapping[str, Pr
             edit = Edit(
                 op=Op.ADD_LINE, after=END, text=text, cluster=largest.cluster.id, why="a line of yours", source="user"
             )
-            # Their author may quote the rows.
-            edits += await _fit(bench, edit, largest.prompt, frozenset(), number)
+            if (edit.cluster, edit.id) not in seen:
+                seen.add((edit.cluster, edit.id))
+                # Their author may quote the rows.
+                edits += await _fit(bench, edit, largest.prompt, frozenset(), number)
     return Round(proposals=proposals, edits=tuple(edits))
 
 
@@ -138,25 +145,35 @@ def _affordable(
     return kept
 
 
-async def _report_faults(bench: Bench, answers: Sequence[tuple[Edit, ...] | ModelError], number: int) -> None:
-    """Tell of failed proposals; a round in which a model failed for every cluster is no success with the seed."""
+async def _ask(asked: Sequence[tuple[Proposal, Mutator]]) -> list[Answer]:
+    """Answers in the order asked. A fault that ends the run waits for the calls under way: they are paid for."""
+    calls = [mutator.propose(proposal) for proposal, mutator in asked]
+    answers: list[Answer] = []
+    for answer in await asyncio.gather(*calls, return_exceptions=True):
+        if isinstance(answer, BaseException) and not isinstance(answer, ModelError):
+            raise answer
+        answers.append(answer)
+    return answers
+
+
+async def _report_faults(bench: Bench, proposers: Proposers, answers: Sequence[Answer], number: int) -> None:
+    """Tell of failed proposals; a round that ends for want of a mutator must not pass for a search that found nothing.
+
+    In a later round a fault that asking again cannot mend ends the rounds alone: the run would fail so for ever.
+    """
     faults = [answer for answer in answers if isinstance(answer, ModelError)]
     for fault in faults:
         await bench.tell(
             Decided(kind="proposal failed", round=number, reason=fault.message, figures={"kind": fault.kind.value})
         )
-    if faults and not any(answer for answer in answers if not isinstance(answer, ModelError)):
+    each = [answers[place :: len(proposers.mutators)] for place in range(len(proposers.mutators))]
+    silent = any(found and all(isinstance(answer, ModelError) for answer in found) for found in each)
+    edits = any(answer for answer in answers if not isinstance(answer, ModelError))
+    if silent and not edits and (number == 1 or any(fault.kind in MENDABLE for fault in faults)):
         raise ProviderError(
             f"the mutator failed for every cluster ({faults[-1].kind.value}: {faults[-1].message}); "
             "check its name and key, or run with --mutator none"
         )
-
-
-async def _ask(proposal: Proposal, mutator: Mutator) -> tuple[Edit, ...] | ModelError:
-    try:
-        return await mutator.propose(proposal)
-    except ModelError as error:
-        return error
 
 
 def near_misses(found: Cluster, passing: Sequence[Failure]) -> tuple[Failure, ...]:
