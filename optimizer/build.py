@@ -16,7 +16,7 @@ from optimizer.budget import Budget, Spent
 from optimizer.cluster import cluster
 from optimizer.config import ModelSpec, RunConfig
 from optimizer.dataset import EvalSet, Split
-from optimizer.errors import DataError
+from optimizer.errors import ConfigError, DataError
 from optimizer.evaluator import Bench, Evaluator, Purpose, by_id
 from optimizer.events import Event, Sink
 from optimizer.executors.local import LocalExecutor
@@ -34,6 +34,7 @@ from optimizer.mutate.propose import Proposers
 from optimizer.outcome import Outcome, Phase
 from optimizer.plan import Plan, plan_for
 from optimizer.prompt import Prompt
+from optimizer.readers.base import shown
 from optimizer.readers.emit import lines as yaml_lines
 from optimizer.readers.evalset import load_eval_set
 from optimizer.readers.prompts import check_variables, load_prompt
@@ -128,7 +129,10 @@ def load(config: RunConfig, *, write: bool = True) -> Loaded:
     evalset, ledger = load_eval_set(config, write=write)
     prompt = load_prompt(config.prompt, ledger.fields)
     check_variables(prompt, evalset.examples, str(config.prompt))
-    metrics = build_metrics(config.metrics, config.path.parent)
+    try:
+        metrics = build_metrics(config.metrics, config.path.parent)
+    except ConfigError as error:
+        raise ConfigError(f"{shown(config.path)}: {error}") from error
     if problems := check_rows(metrics, evalset.examples):
         raise DataError(problems)
     return Loaded(config=config, evalset=evalset, ledger=ledger, prompt=prompt, metrics=metrics)

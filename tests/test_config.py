@@ -86,6 +86,7 @@ def test_the_least_that_a_file_can_say(tmp_path: Path) -> None:
                 name="contains", negate=True, args={"any": ["a", "b"]}, weight=2.0, threshold=0.5, required=False
             ),
         ),
+        ("{contains: {value: a, weight: 0}}", MetricSpec(name="contains", args={"value": "a"}, weight=0.0)),
         ("{number: {tolerance: 0.10}}", MetricSpec(name="number", args={"tolerance": 0.1})),
     ],
 )
@@ -217,8 +218,8 @@ def test_an_override_can_stand_for_what_the_file_lacks(tmp_path: Path) -> None:
         (LEAST.replace("[contains]", "[Contains]"), "metrics[0]: 'Contains' is no metric's name"),
         (LEAST.replace("[contains]", "[not-]"), "metrics[0]: 'not-' is no metric's name"),
         (
-            LEAST.replace("[contains]", "[{contains: {value: a, weight: 0}}]"),
-            "metrics[0].contains.weight: a weight is a number above 0, not '0'",
+            LEAST.replace("[contains]", "[{contains: {value: a, weight: -1}}]"),
+            "metrics[0].contains.weight: a weight is a number from 0 on, not '-1'",
         ),
         (LEAST.replace("[contains]", "[{contains: {threshold: 2}}]"), "a threshold is a number from 0 to 1"),
         (LEAST.replace("[contains]", "[{contains: {required: no}}]"), "contains.required: must be true or false"),

@@ -160,9 +160,9 @@ class EvalFile(Strict):
 
 
 def _weight(value: Any) -> tuple[str, str] | None:
-    if _number(value) and 0 < value < math.inf:
+    if _number(value) and 0 <= value < math.inf:
         return None
-    return f"a weight is a number above 0, not {str(value)[:40]!r}", "write a number such as 2"
+    return f"a weight is a number from 0 on, not {str(value)[:40]!r}", "write 2, say, or 0 to report only"
 
 
 def _threshold(value: Any) -> tuple[str, str] | None:
