@@ -8,14 +8,14 @@ from collections.abc import Iterable
 
 from optimizer.dataset import Example, display
 from optimizer.edits import END, Edit, Op
-from optimizer.prompt import VARIABLE, Prompt
+from optimizer.prompt import KEEP, VARIABLE, Prompt
 
 MOST_CHARACTERS = 600
 """Longest line that an edit may write."""
 COPIED_WORDS = 8
 """So many words in a row of eval text count as a copy."""
 WORD = re.compile(r"\w+(?:['’]\w+)*")
-LINK = re.compile(r"(?:https?|ftp)://|www\.|\b[\w.+-]+@[\w-]+\.\w{2,}|\bjavascript:", re.IGNORECASE)
+LINK = re.compile(r"(?:(?:https?|ftp)://|www\.)\S*|\b[\w.+-]+@[\w-]+\.\w{2,}|\bjavascript:", re.IGNORECASE)
 KEY_LIKE = re.compile(r"\b(?:sk|pk|rk|ghp|gho|xox[abp])[-_][A-Za-z0-9_-]{8,}|\bAKIA[0-9A-Z]{12,}|\b[0-9a-f]{32,}\b")
 FORMAT_WORDS = re.compile(r"\b(?:json|yaml|xml|csv|schema|keys?)\b", re.IGNORECASE)
 FORMAT_PARTS = re.compile(r'"[^"]+"|\{[^{}]*\}|`[^`]+`')
@@ -68,15 +68,17 @@ def _place(edit: Edit, prompt: Prompt) -> str | None:
 
 
 def _text(text: str, edit: Edit, prompt: Prompt, copied: frozenset[tuple[str, ...]]) -> str | None:
-    known = prompt.text
-    if not text.strip():
+    content = KEEP.sub("", text)
+    if not content.strip():
         return "it is empty"
+    if content != text and edit.source != "user":
+        return "it holds the mark by which users lock a line"
     if "\n" in text or len(text) > MOST_CHARACTERS:
         return f"it is longer than one line of {MOST_CHARACTERS} characters"
     if any(_hidden(character) for character in text):
         return "it holds invisible or control characters"
     for pattern, what in ((LINK, "a link or address"), (KEY_LIKE, "something like a key")):
-        if any(match.group(0) not in known for match in pattern.finditer(text)):
+        if _found(pattern, text) - _found(pattern, prompt.text):
             return f"it brings in {what}"
     old = prompt.line(edit.target).content if edit.target else ""
     variables = {name for name in VARIABLE.findall(text) if name in prompt.variables}
@@ -84,9 +86,14 @@ def _text(text: str, edit: Edit, prompt: Prompt, copied: frozenset[tuple[str, ..
         return "it repeats a variable of the prompt"
     if any(run in copied for run in _runs(text)):
         return f"it copies {COPIED_WORDS} words in a row from the eval set"
-    if edit.op is Op.ADD_LINE and any(line.content.strip() == text.strip() for line in prompt.lines):
+    if edit.op is Op.ADD_LINE and any(line.content.strip() == content.strip() for line in prompt.lines):
         return "the prompt says it already"
     return None
+
+
+def _found(pattern: re.Pattern[str], text: str) -> set[str]:
+    """Whole matches, without the punctuation that a sentence puts behind them."""
+    return {match.group(0).rstrip(".,;:!?)]}>'\"`") for match in pattern.finditer(text)}
 
 
 def _runs(text: str) -> Iterable[tuple[str, ...]]:
