@@ -68,6 +68,10 @@ class Comparison:
     """Ids of rows that passed and fail now."""
     look: int | None = None
     """How many times this test split has been looked at, this time included; None off the test split."""
+    lost: int = 0
+    """Rows left out that had a score under the first candidate and ended in an error under the second alone."""
+    p_lost: float | None = None
+    """`p` if every such row had fallen: a claim of a gain has to stand even then. None where there is none."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -156,12 +156,23 @@ def differences_of(baseline: Evaluation, winner: Evaluation) -> dict[str, float]
     return {key: after[key] - before[key] for key in sorted(before.keys() & after.keys())}
 
 
+def lost_rows(baseline: Evaluation, winner: Evaluation) -> int:
+    """Rows with something to lose that ended in an error under the winner alone.
+
+    An error is no zero, and such rows are in no mean. But where a prompt breaks on just the rows that it would get
+    wrong (answers cut off, say), the rows that are left look better than it is.
+    """
+    failed = {result.example for result in winner.errors}
+    return sum(score > EPSILON and key in failed for key, score in baseline.scored.items())
+
+
 def compare(baseline: Evaluation, winner: Evaluation, *, seed: int = 0, look: int | None = None) -> Comparison:
-    """Pair two evaluations by row. Rows with an error on either side are left out."""
+    """Pair two evaluations by row. Rows with an error on either side are left out, and those of the winner counted."""
     by_row = differences_of(baseline, winner)
     values = list(by_row.values())
     n = len(values)
     found = signs(values)
+    lost = lost_rows(baseline, winner)
     return Comparison(
         n=n,
         baseline=_mean_of(baseline, by_row),
@@ -173,16 +184,21 @@ def compare(baseline: Evaluation, winner: Evaluation, *, seed: int = 0, look: in
         fixed=tuple(k for k in by_row if not baseline.results[k].passed and winner.results[k].passed),
         broken=tuple(k for k in by_row if baseline.results[k].passed and not winner.results[k].passed),
         look=look,
+        lost=lost,
+        p_lost=mid_p(found.up, found.down + lost) if lost else None,
     )
 
 
 def gain_is_shown(comparison: Comparison) -> bool:
     """Interval above zero, mid-p small enough for this look, and enough discordant rows.
 
+    The mid-p has to be small enough also if every row that the winner lost to an error had fallen.
+
     At the k-th look at one test split the level is 0.025 / 2^(k-1): over any number of looks the levels sum to
     under 0.05 (a Bonferroni spending rule), so that repeated looking cannot produce a claim for free.
     """
-    return _shown(comparison.ci[0] > 0, comparison.p, comparison)
+    worst = comparison.p if comparison.p_lost is None else comparison.p_lost
+    return _shown(comparison.ci[0] > 0, worst, comparison)
 
 
 def loss_is_shown(comparison: Comparison) -> bool:

@@ -31,6 +31,8 @@ def verdict(tested: Comparison | None, *, rows: int) -> tuple[Verdict, str]:
         why = f"the interval of the gain is {tested.ci[0]:+.1%} to {tested.ci[1]:+.1%} and mid-p {tested.p:.3f}"
         if tested.look and tested.look > 1:
             why += f" at look {tested.look}, where the level is {level_at(tested.look):.2g}"
+    if tested.lost:
+        why += f"; {tested.lost} more rows ended in an error with the winner alone"
     return _no_claim(tested.n, tested.discordant / tested.n if tested.n else USUAL_SHARE, why)
 
 

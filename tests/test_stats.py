@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from optimizer.errors import ErrorKind
 from optimizer.outcome import Comparison, Verdict
+from optimizer.results import CallError, Evaluation, Result, Score
 from optimizer.stats import (
     agresti_min,
     bootstrap_t,
+    compare,
     gain_is_shown,
     loss_is_shown,
     mid_p,
@@ -161,6 +164,41 @@ def test_the_number_of_rows_to_add_up_to_is_one_that_would_do(n, discordant):
     assert claim is Verdict.TOO_SMALL and wanted > n
     share = discordant / n
     assert verdict(replace(tested, n=wanted, discordant=round(share * wanted)), rows=wanted)[0] is Verdict.NOT_SHOWN
+
+
+def evaluation(name: str, outcomes: str) -> Evaluation:
+    """One row a character: `+` right, `-` wrong, `e` an error."""
+    results = {}
+    for number, outcome in enumerate(outcomes):
+        score = Score(metric="m", value=float(outcome == "+"), passed=outcome == "+")
+        error = CallError(kind=ErrorKind.CUT_OFF, message="cut off") if outcome == "e" else None
+        key = f"r{number:03}"
+        results[key] = Result(example=key, candidate=name, scores=() if error else (score,), error=error)
+    return Evaluation(candidate=name, results=results)
+
+
+def test_rows_that_the_winner_alone_lost_to_errors_speak_against_a_claim():
+    before = evaluation("a", "-" * 8 + "+" * 32)
+    kept = compare(before, evaluation("b", "+" * 40), look=1)
+    assert verdict(kept, rows=40)[0] is Verdict.GAIN_SHOWN and kept.lost == 0 and kept.p_lost is None
+    lost = compare(before, evaluation("b", "+" * 34 + "e" * 6), look=1)
+    assert (lost.n, lost.p, lost.lost) == (34, kept.p, 6)
+    claim, reason = verdict(lost, rows=40)
+    assert claim is Verdict.TOO_SMALL and "6 more rows ended in an error with the winner alone" in reason
+    # Errors on both sides, and on rows that had nothing to lose, say nothing.
+    both = compare(evaluation("a", "-" * 10 + "+" * 24 + "e" * 6), evaluation("b", "e" + "+" * 33 + "e" * 6), look=1)
+    assert both.lost == 0 and verdict(both, rows=40)[0] is Verdict.GAIN_SHOWN
+
+
+def test_breaking_where_it_would_fail_makes_no_prompt_better():
+    rng = random.Random(5)
+    claims = 0
+    for _ in range(200):
+        before = "".join("+" if rng.random() < 0.6 else "-" for _ in range(100))
+        drawn = [known if rng.random() < 0.6 else "+" if rng.random() < 0.6 else "-" for known in before]
+        after = "".join("e" if row == "-" and rng.random() < 0.5 else row for row in drawn)
+        claims += gain_is_shown(compare(evaluation("a", before), evaluation("b", after), look=1))
+    assert claims <= 16
 
 
 def test_equal_candidates_hardly_ever_show_a_gain():

@@ -18,7 +18,7 @@ from optimizer.results import Evaluation
 from optimizer.search.race import Race, race
 from optimizer.search.sampler import Sampler
 from optimizer.search.space import Choices, Space, sampler_seed
-from optimizer.stats import EPSILON, differences_of, posterior_better, signs
+from optimizer.stats import EPSILON, differences_of, lost_rows, posterior_better, signs
 
 BELIEVED = 0.8
 """Posterior probability of being better from which a candidate is accepted in the loop."""
@@ -60,10 +60,13 @@ class Found:
 
 
 def is_believed(before: Evaluation, after: Evaluation) -> bool:
-    """Evidence for a choice, no claim: a higher mean, and fixed exceeds broken with posterior over 0.8."""
+    """Evidence for a choice, no claim: a higher mean, and fixed exceeds broken with posterior over 0.8.
+
+    Rows lost to an error count as broken here: they are in no mean, so the rows that are left would look better.
+    """
     differences = list(differences_of(before, after).values())
     found = signs(differences)
-    return sum(differences) > EPSILON and posterior_better(found.up, found.down) > BELIEVED
+    return sum(differences) > EPSILON and posterior_better(found.up, found.down + lost_rows(before, after)) > BELIEVED
 
 
 async def search(bench: Bench, champion: Champion, space: Space, round_number: int, floor: float) -> Found:
@@ -134,7 +137,8 @@ class _Hunt:
         ended, value = await _trial(self.bench, self.best, self.space, choices, (self.round, self.number))
         self.allowance -= before - self.bench.plan.left(Phase.SEARCH)
         self.repeats, self.patience = REPEATS, self.patience - 1
-        if not ended.partial and (ended.evaluation.mean or 0.0) > self.best.mean + EPSILON:
+        # By the rows that both have: with rows lost to errors a mean alone would rise.
+        if not ended.partial and ended.gain > EPSILON:
             # A slightly better mean is taken, but only one that is believed buys further trials.
             self.patience = PATIENCE if is_believed(self.best.val, ended.evaluation) else self.patience
             self.best = Champion(prompt=self.space.candidate(choices), val=ended.evaluation)
