@@ -237,6 +237,20 @@ def test_a_storm_of_rate_limits_passes():
     assert len(world.provider.requests) == sum(seen.values()) < 500
 
 
+@pytest.mark.parametrize("concurrency", [4, 16, 128])
+@pytest.mark.parametrize(("most", "seconds"), [(20, 60.0), (20, 10.0), (500, 60.0)])
+def test_a_limit_a_minute_costs_no_row_even_where_no_retry_after_is_given(most, seconds, concurrency):
+    def answer(request: Request) -> Answer:
+        windows[now() // seconds] += 1
+        return ROMEO if windows[now() // seconds] <= most else fault(ErrorKind.RATE_LIMIT, 429)
+
+    windows: Counter[float] = Counter()
+    world = World(answer, concurrency=concurrency)
+    ends = world.run(*(ask(number) for number in range(3 * most)))
+    assert {type(end) for end in ends} == {Completion}
+    assert len(world.provider.requests) < 6 * most + 2 * concurrency
+
+
 def test_calls_cancelled_in_flight_are_billed_at_their_estimate():
     provider = FunctionModel(lambda request: asyncio.sleep(100, "late"))
     sink = Recording()

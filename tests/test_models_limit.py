@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import pytest
 
-from optimizer.errors import ErrorKind, ModelError
+from optimizer.errors import ErrorKind, ModelError, ProviderError
 from optimizer.models.base import Request
-from optimizer.models.limit import CUT, START, Limit
+from optimizer.models.limit import CUT, RESTS, START, Limit
 from optimizer.prompt import Message
 from optimizer.testing.models import Answer, FunctionModel
 from tests import virtual_time
@@ -102,12 +102,13 @@ def test_after_a_cut_growth_is_one_a_round():
 
 def test_an_episode_after_the_cooldown_cuts_again():
     async def main() -> list[int]:
-        limit = Limit(Slow(lambda number: REFUSED), most=64, clock=now)
+        limit = Limit(Slow(lambda number: "fine" if number % 4 == 3 else REFUSED), most=64, clock=now)
         seen = []
         for _ in range(3):
             await flood(limit, 3)
             seen.append(limit.permits)
             await asyncio.sleep(60)
+            await limit.complete(ask())
         return seen
 
     assert virtual_time.run(main()) == [7, 4, 3]
@@ -197,3 +198,62 @@ def test_permits_go_in_the_order_of_arrival():
 
     virtual_time.run(main())
     assert served == [str(number) for number in range(20)]
+
+
+def refused_until(end: float) -> Slow:
+    """Refuses, and does not say for how long."""
+    return Slow(lambda number: REFUSED if now() < end else "fine")
+
+
+async def stubborn(limit: Limit, count: int) -> None:
+    """Calls that come back as often as they are refused."""
+
+    async def one(number: int) -> None:
+        while True:
+            try:
+                await limit.complete(ask(number))
+                return
+            except ModelError:
+                await asyncio.sleep(0.1)
+
+    await asyncio.gather(*(one(number) for number in range(count)))
+
+
+def test_while_refused_without_a_word_on_how_long_one_alone_tries_again():
+    model = refused_until(60.0)
+
+    async def main() -> Limit:
+        limit = Limit(model, most=64, clock=now)
+        await stubborn(limit, 200)
+        return limit
+
+    limit = virtual_time.run(main())
+    waves = [at for at in model.times if at <= 60.0]
+    assert len(waves) <= START + int(START * CUT) + 8, "two waves, then one call a rest"
+    assert limit.in_flight == 0
+
+
+def test_where_the_call_that_tries_is_cancelled_the_next_one_tries():
+    model = refused_until(8.0)
+
+    async def main() -> float:
+        limit = Limit(model, most=4, clock=now)
+        calls = [asyncio.create_task(stubborn(limit, 1)) for _ in range(8)]
+        await asyncio.sleep(6.7)
+        for call in calls[:7]:
+            call.cancel()
+        await asyncio.gather(*calls, return_exceptions=True)
+        assert not calls[7].cancelled() and limit.in_flight == 0
+        return now()
+
+    assert virtual_time.run(main()) < 60.0
+
+
+def test_an_account_that_is_refused_for_minutes_pauses_the_run():
+    async def main() -> float:
+        limit = Limit(refused_until(10_000.0), most=4, clock=now)
+        with pytest.raises(ProviderError, match="host: 429 .*minutes without an answer.*paused"):
+            await stubborn(limit, 20)
+        return now()
+
+    assert sum(RESTS) < virtual_time.run(main()) < sum(RESTS) + 60.0

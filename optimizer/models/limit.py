@@ -8,7 +8,7 @@ import time
 from collections import deque
 
 from optimizer.budget import Clock
-from optimizer.errors import ErrorKind, ModelError
+from optimizer.errors import ErrorKind, ModelError, ProviderError
 from optimizer.models.base import Model, Request, Sleep
 from optimizer.results import Completion
 
@@ -19,6 +19,12 @@ CUT = 0.7
 COOLDOWN = 5.0
 """Seconds after a cut, and after any wait that the provider asked for, in which there is no other cut."""
 
+RESTS = (0.0, 0.5, 2.0, 8.0) + (30.0,) * 9
+"""Seconds that an account rests where it is refused and not told for how long, by how often it was in a row.
+
+The first time the cut may be enough. After the last, some five minutes without an answer, the run pauses.
+"""
+
 log = logging.getLogger(__name__)
 
 
@@ -26,7 +32,9 @@ class Limit:
     """Holds a permit for each attempt; one account's permits are shared by all its calls.
 
     Slow start, then one permit more a round of successes; one cut for each episode of rate limits. A Retry-After
-    holds back every call of the account, not only the one that was told.
+    holds back every call of the account, not only the one that was told. Where the provider refuses again without
+    saying for how long, the account rests, and one call alone tries whether it is over: calls that wait their turn
+    use up no attempts.
     """
 
     def __init__(self, inner: Model, *, most: int, clock: Clock = time.monotonic, sleep: Sleep = asyncio.sleep) -> None:
@@ -37,12 +45,16 @@ class Limit:
         self._limit = float(min(START, most))
         self._slow_start = True
         self._in_flight = 0
-        self._waiters: deque[asyncio.Future[None]] = deque()
+        # Calls know the episode in which they left: those of an earlier one say nothing of the limit as it is now.
+        self._episode = 0
+        self._fresh = 0
+        self._straight = 0
+        self._waiters: deque[asyncio.Future[int]] = deque()
         self._paused_until = self._calm_from = clock()
 
     @property
     def permits(self) -> int:
-        """Calls that may be in flight now."""
+        """Calls that may be in flight."""
         return int(self._limit)
 
     @property
@@ -52,68 +64,91 @@ class Limit:
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request once there is a permit for it."""
-        await self._enter()
+        episode = await self._enter()
         sent = self._clock()
         try:
             completion = await self._inner.complete(request)
         except ModelError as error:
             if error.kind is ErrorKind.RATE_LIMIT or error.retry_after is not None:
-                self._refused(error, sent)
+                self._refused(error, sent, episode)
             raise
         else:
-            self._answered()
+            self._answered(episode)
             return completion
         finally:
-            self._in_flight -= 1
-            self._wake()
+            self._leave(episode)
 
-    async def _enter(self) -> None:
-        """Take a permit, in the order of arrival, outside of any wait that the provider asked for."""
+    async def _enter(self) -> int:
+        """Take a permit, in the order of arrival, outside of any wait; the episode that the call belongs to."""
         while True:
-            await self._take()
+            episode = await self._take()
             pause = self._paused_until - self._clock()
             if pause <= 0:
-                return
-            self._in_flight -= 1
-            self._wake()
+                return episode
+            self._leave(episode)
             await self._sleep(pause)
 
-    async def _take(self) -> None:
-        if self._in_flight < self.permits and not self._waiters:
-            self._in_flight += 1
-            return
-        waiter = asyncio.get_running_loop().create_future()
+    async def _take(self) -> int:
+        if not self._waiters and self._has_place():
+            return self._admit()
+        waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
-            await waiter
+            return await waiter
         except asyncio.CancelledError:
             if not waiter.cancelled():
                 # The permit had been handed over already.
-                self._in_flight -= 1
-                self._wake()
+                self._leave(waiter.result())
             raise
 
-    def _wake(self) -> None:
-        """Hand free permits to those who wait longest."""
-        while self._waiters and self._in_flight < self.permits:
+    def _has_place(self) -> bool:
+        trying = self._straight > 1 and self._fresh
+        return self._in_flight < self.permits and not trying
+
+    def _admit(self) -> int:
+        self._in_flight += 1
+        self._fresh += 1
+        return self._episode
+
+    def _leave(self, episode: int) -> None:
+        """Give a permit back, and hand free ones to those who wait longest."""
+        self._in_flight -= 1
+        self._fresh -= episode == self._episode
+        while self._waiters and self._has_place():
             waiter = self._waiters.popleft()
             if not waiter.done():
-                self._in_flight += 1
-                waiter.set_result(None)
+                waiter.set_result(self._admit())
 
-    def _answered(self) -> None:
+    def _answered(self, episode: int) -> None:
+        if episode == self._episode:
+            self._straight = 0
         if self._limit < self._most and self._in_flight >= self.permits:
             self._limit = min(self._limit + (1.0 if self._slow_start else 1.0 / self._limit), self._most)
 
-    def _refused(self, error: ModelError, sent: float) -> None:
+    def _refused(self, error: ModelError, sent: float, episode: int) -> None:
         now = self._clock()
         wait = error.retry_after or 0.0
+        trying = self._straight > 1
+        if error.kind is ErrorKind.RATE_LIMIT and not wait and episode == self._episode:
+            wait = self._rest(error)
         self._paused_until = max(self._paused_until, now + wait)
-        # Calls that left before the last cut say nothing about the permits since.
-        if error.kind is ErrorKind.RATE_LIMIT and sent >= self._calm_from:
+        # Calls that left before the last cut say nothing about the permits since, and one alone never does.
+        if error.kind is ErrorKind.RATE_LIMIT and sent >= self._calm_from and not trying:
             before = self.permits
             self._limit = max(self._limit * CUT, 1.0)
             self._slow_start = False
             log.info("rate limited, concurrency %d -> %d, resumes in %.1f s", before, self.permits, wait)
             self._calm_from = now + COOLDOWN
         self._calm_from = max(self._calm_from, self._paused_until)
+
+    def _rest(self, error: ModelError) -> float:
+        """Begin an episode; how long to rest. Raises ProviderError where there were too many in a row."""
+        if self._straight == len(RESTS):
+            raise ProviderError(
+                f"{error.message} (for {sum(RESTS) / 60:.0f} minutes without an answer); the run is paused: "
+                "lower concurrency, or resume later"
+            ) from error
+        self._episode += 1
+        self._fresh = 0
+        self._straight += 1
+        return RESTS[self._straight - 1]
