@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass, field
 
 from optimizer.dataset import Example
+from optimizer.edits import END, Edit, Op
 from optimizer.errors import ModelError
 from optimizer.evaluator import Bench, Evaluator
 from optimizer.events import Event, Recording
 from optimizer.executors.base import Job
 from optimizer.metrics.base import MetricContext
+from optimizer.mutate.base import Proposal
 from optimizer.outcome import Phase
 from optimizer.plan import plan_for
 from optimizer.prompt import Prompt, build
@@ -98,3 +101,28 @@ def bench_of(
 def seed_prompt(text: str = "Answer the question.") -> Prompt:
     """A system line, and the row's question as user message."""
     return build("seed", [("system", text), ("user", "{{ q }}")])
+
+
+def drawn_anew(seed: int) -> Callable[[str, Example], str]:
+    """A world in which no edit helps: each text draws every row's outcome again, right one time in two."""
+
+    def answer(text: str, example: Example) -> str:
+        digest = hashlib.sha256(f"{seed}\n{example.id}\n{text}".encode()).digest()
+        return str(example.expected) if digest[0] < 128 else "wrong"
+
+    return answer
+
+
+class Chatter:
+    """A proposer whose lines say nothing: three new ones whenever it is asked."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+
+    async def propose(self, proposal: Proposal) -> tuple[Edit, ...]:
+        self.lines += 3
+        numbers = range(self.lines - 2, self.lines + 1)
+        return tuple(
+            Edit(op=Op.ADD_LINE, after=END, text=f"Note {number}.", cluster=proposal.cluster.id, source="llm")
+            for number in numbers
+        )
