@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import re
 import shutil
@@ -13,6 +14,9 @@ from typing import Any
 import pytest
 
 import optimizer
+from optimizer.outcome import Phase, Verdict
+from optimizer.plan import plan_for
+from optimizer.search.screen import PLACEBO
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -66,3 +70,53 @@ def test_the_python_page_names_every_public_name():
     page = (DOCS / "python-api.md").read_text(encoding="utf-8")
     prose = FENCE.sub("", page)
     assert [name for name in optimizer.__all__ if f"`{name}`" not in prose] == []
+
+
+HOW = DOCS / "how-it-works.md"
+
+
+def test_the_numbers_of_the_tour_are_those_of_the_source():
+    rows = re.findall(r"^\| `([a-z_.]+)\.([A-Z_]+)` \| ([0-9.]+) \|", HOW.read_text(encoding="utf-8"), re.MULTILINE)
+    assert len(rows) > 15
+    found = {
+        f"{module}.{name}": getattr(importlib.import_module(f"optimizer.{module}"), name) for module, name, _ in rows
+    }
+    assert found == {f"{module}.{name}": float(value) for module, name, value in rows}
+
+
+def test_the_plan_of_the_tour_is_the_demos():
+    page = HOW.read_text(encoding="utf-8")
+    plan = plan_for(calls=600, train=53, val=40, test=39)
+    shown = dict(re.findall(r"^\| (\w+) \| [^|]* \| (\d+) \|$", page, re.MULTILINE))
+    assert shown == {phase.value: str(plan.limits[phase]) for phase in Phase}
+    assert all(f"| {verdict} |" in page for verdict in Verdict)
+    assert f"(`{PLACEBO.text}`)" in page
+
+
+def test_the_modules_of_the_tour_are_there():
+    named = re.findall(r"`([a-z_/]+(?:\.py|/))`", HOW.read_text(encoding="utf-8").replace("`optimizer/`", ""))
+    assert "search/screen.py" in named
+    assert [name for name in named if not (ROOT / "optimizer" / name).exists()] == []
+
+
+PAGES = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), ROOT / "evals" / "README.md"]
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def anchors(page: Path) -> set[str]:
+    """Anchors of a page's headings, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text(encoding="utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_links_lead_somewhere(page):
+    broken = []
+    for link in LINK.findall(FENCE.sub("", page.read_text(encoding="utf-8"))):
+        if "://" in link:
+            continue
+        path, _, anchor = link.partition("#")
+        target = page.parent / path if path else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+    assert broken == []
