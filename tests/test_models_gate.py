@@ -238,11 +238,13 @@ def test_a_storm_of_rate_limits_passes():
 
 
 @pytest.mark.parametrize("concurrency", [4, 16, 128])
-@pytest.mark.parametrize(("most", "seconds"), [(20, 60.0), (20, 10.0), (500, 60.0)])
-def test_a_limit_a_minute_costs_no_row_even_where_no_retry_after_is_given(most, seconds, concurrency):
+@pytest.mark.parametrize(("most", "seconds", "told"), [(20, 60.0, None), (20, 10.0, None), (500, 60.0, 1.0)])
+def test_a_limit_a_minute_costs_no_row_where_no_retry_after_is_given_or_too_short_a_one(
+    most, seconds, told, concurrency
+):
     def answer(request: Request) -> Answer:
         windows[now() // seconds] += 1
-        return ROMEO if windows[now() // seconds] <= most else fault(ErrorKind.RATE_LIMIT, 429)
+        return ROMEO if windows[now() // seconds] <= most else fault(ErrorKind.RATE_LIMIT, 429, told)
 
     windows: Counter[float] = Counter()
     world = World(answer, concurrency=concurrency)

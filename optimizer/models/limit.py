@@ -20,10 +20,14 @@ COOLDOWN = 5.0
 """Seconds after a cut, and after any wait that the provider asked for, in which there is no other cut."""
 
 RESTS = (0.0, 0.5, 2.0, 8.0) + (30.0,) * 9
-"""Seconds that an account rests where it is refused and not told for how long, by how often it was in a row.
+"""Seconds that a refused account rests, at least, by how often it was refused in a row.
 
-The first time the cut may be enough. After the last, some five minutes without an answer, the run pauses.
+A longer Retry-After wins. The first time the cut may be enough. Refused after the last, some five minutes without an
+answer, the run pauses.
 """
+
+TICK = 1e-6
+"""Seconds by which a timer may end early: clocks do not agree to the last bit."""
 
 log = logging.getLogger(__name__)
 
@@ -32,9 +36,9 @@ class Limit:
     """Holds a permit for each attempt; one account's permits are shared by all its calls.
 
     Slow start, then one permit more a round of successes; one cut for each episode of rate limits. A Retry-After
-    holds back every call of the account, not only the one that was told. Where the provider refuses again without
-    saying for how long, the account rests, and one call alone tries whether it is over: calls that wait their turn
-    use up no attempts.
+    holds back every call of the account, not only the one that was told. Where the provider refuses again what was
+    sent after that, the account rests, and one call alone tries whether it is over: calls that wait their turn use
+    up no attempts.
     """
 
     def __init__(self, inner: Model, *, most: int, clock: Clock = time.monotonic, sleep: Sleep = asyncio.sleep) -> None:
@@ -83,7 +87,7 @@ class Limit:
         while True:
             episode = await self._take()
             pause = self._paused_until - self._clock()
-            if pause <= 0:
+            if pause <= TICK:
                 return episode
             self._leave(episode)
             await self._sleep(pause)
@@ -129,8 +133,8 @@ class Limit:
         now = self._clock()
         wait = error.retry_after or 0.0
         trying = self._straight > 1
-        if error.kind is ErrorKind.RATE_LIMIT and not wait and episode == self._episode:
-            wait = self._rest(error)
+        if error.kind is ErrorKind.RATE_LIMIT and episode == self._episode:
+            wait = max(wait, self._rest(error))
         self._paused_until = max(self._paused_until, now + wait)
         # Calls that left before the last cut say nothing about the permits since, and one alone never does.
         if error.kind is ErrorKind.RATE_LIMIT and sent >= self._calm_from and not trying:
@@ -145,7 +149,7 @@ class Limit:
         """Begin an episode; how long to rest. Raises ProviderError where there were too many in a row."""
         if self._straight == len(RESTS):
             raise ProviderError(
-                f"{error.message} (for {sum(RESTS) / 60:.0f} minutes without an answer); the run is paused: "
+                f"{error.message} (refused again after each of {len(RESTS)} rests); the run is paused: "
                 "lower concurrency, or resume later"
             ) from error
         self._episode += 1
