@@ -115,6 +115,39 @@ def test_the_first_of_several_faults_is_the_one():
         virtual_time.run(collect(LocalExecutor(8), target, jobs(50)))
 
 
+def test_what_the_end_of_a_budget_finds_under_way_is_waited_for():
+    target = Rows(
+        seconds=lambda number: 1.0 if number == 0 else 30.0,
+        ends=lambda number: BudgetExceeded("spent") if number == 0 else None,
+    )
+    seen: list[str] = []
+
+    async def main() -> None:
+        with pytest.raises(BudgetExceeded):
+            async for job, _ in LocalExecutor(4).map(target, jobs(50)):
+                seen.append(job.example.id)
+
+    virtual_time.run(main())
+    assert sorted(seen) == ["1", "2", "3"] and target.cancelled == []
+
+
+def test_a_consumer_that_is_cancelled_while_the_budget_s_rows_end_waits_for_the_drain_alone():
+    target = Rows(
+        seconds=lambda number: 1.0 if number == 0 else 1000.0,
+        ends=lambda number: BudgetExceeded("spent") if number == 0 else None,
+    )
+
+    async def main() -> float:
+        consumer = asyncio.create_task(collect(LocalExecutor(4), target, jobs(50)))
+        await asyncio.sleep(10)
+        consumer.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await consumer
+        return now()
+
+    assert virtual_time.run(main()) == 15.0
+
+
 def test_the_drain_has_an_end():
     target = Rows(
         seconds=lambda number: 1.0 if number == 0 else 1000.0,

@@ -33,6 +33,6 @@ class Executor(Protocol):
         """Run all jobs and yield each as it ends: an output, or this row's fault as a value.
 
         Order of arrival is arbitrary; nothing may be decided by it. BudgetExceeded, ProviderError and StoreError
-        end the iteration: no new job is started, those in flight are given a few seconds to end.
+        end the iteration: no new job is started, those in flight are given time to end.
         """
         ...

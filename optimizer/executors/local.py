@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 
-from optimizer.errors import ModelError
+from optimizer.errors import BudgetExceeded, ModelError
 from optimizer.executors.base import Job, Output, Target
 
 _Row = tuple[Job, Output | ModelError]
@@ -17,20 +17,24 @@ class LocalExecutor:
     """Keeps up to `concurrency` rows under way.
 
     Where the consumer stops, or a fault ends the run, no row starts any more; rows under way have `drain` seconds to
-    end, since their calls are paid for and their answers are worth keeping.
+    end, since their calls are paid for and their answers are worth keeping. At the end of a budget they have longer:
+    nobody waits to be let go, and what is thrown away would be paid for twice.
     """
 
     concurrency: int = 16
     """Rows under way, at most."""
     drain: float = 5.0
     """Seconds to wait for rows under way at the end."""
+    patience: float = 60.0
+    """The same where the budget ended: as long as an attempt may take."""
 
     async def map(self, target: Target, jobs: Sequence[Job]) -> AsyncGenerator[_Row, None]:
         """Run all jobs; see `Executor.map`.
 
         Close the iterator (`contextlib.aclosing`) where it is not read to its end.
         """
-        crew = _Crew(target, size=min(self.concurrency, len(jobs)), drain=self.drain)
+        size = min(self.concurrency, len(jobs))
+        crew = _Crew(target, size=size, drain=self.drain, patience=self.patience)
         crew.start(jobs)
         try:
             async for row in crew.rows():
@@ -44,12 +48,13 @@ class LocalExecutor:
 class _Crew:
     """The workers of one `map`."""
 
-    def __init__(self, target: Target, *, size: int, drain: float) -> None:
+    def __init__(self, target: Target, *, size: int, drain: float, patience: float) -> None:
         self.fault: Exception | None = None
         """The first fault that ends the run."""
         self._target = target
         self._size = size
         self._drain = drain
+        self._patience = patience
         self._stopped = False
         self._done: asyncio.Queue[_Row | None] = asyncio.Queue()
         # Rows under way and rows done but not taken yet: a slow consumer holds the workers back.
@@ -68,7 +73,7 @@ class _Crew:
 
     async def dismiss(self) -> None:
         """Start no more rows, wait for those under way, and cancel what takes longer than the drain."""
-        self._stop()
+        self._stop(self._drain)
         assert self._task is not None
         await asyncio.wait((self._task,), timeout=self._drain)
         self._task.cancel()
@@ -95,11 +100,11 @@ class _Crew:
             except Exception as error:
                 # Raised by `map` once the others have ended: raised here it would cancel calls that are paid for.
                 self.fault = self.fault or error
-                self._stop()
+                self._stop(self._patience if isinstance(error, BudgetExceeded) else self._drain)
                 return
             self._done.put_nowait((job, output))
 
-    def _stop(self) -> None:
+    def _stop(self, seconds: float) -> None:
         if self._stopped:
             return
         self._stopped = True
@@ -107,4 +112,4 @@ class _Crew:
             self._room.release()
         if self._task is not None:
             # The timer of a crew that is done in time finds nothing to cancel.
-            asyncio.get_running_loop().call_later(self._drain, self._task.cancel)
+            asyncio.get_running_loop().call_later(seconds, self._task.cancel)
