@@ -30,7 +30,7 @@ from optimizer.models.prices import known_prices, list_price
 from optimizer.mutate.base import Mutator
 from optimizer.mutate.llm import LlmMutator
 from optimizer.mutate.mined import MinedMutator
-from optimizer.mutate.propose import Proposers
+from optimizer.mutate.propose import Proposers, check_tries
 from optimizer.outcome import Outcome, Phase
 from optimizer.plan import Plan, plan_for
 from optimizer.prompt import Prompt
@@ -145,6 +145,7 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
     StoreError where the run cannot go on and can be resumed later.
     """
     loaded = load(order.config)
+    check_tries(order.tries, loaded.prompt)
     sizes = {split: len(loaded.evalset.split(split)) for split in Split}
     plan = plan_for(
         calls=order.config.budget.calls,

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from optimizer.cluster import cluster
 from optimizer.dataset import Example
 from optimizer.edits import END, Edit, Op
-from optimizer.errors import ErrorKind, ModelError
+from optimizer.errors import ErrorKind, ModelError, UserError
 from optimizer.failures import Cluster, Failure
 from optimizer.models.base import Request
 from optimizer.mutate.base import Attempt, Proposal
 from optimizer.mutate.llm import LlmMutator, material, parse_reply
 from optimizer.mutate.mined import MinedMutator
-from optimizer.mutate.propose import expected_labels
+from optimizer.mutate.propose import check_tries, expected_labels
 from optimizer.mutate.validate import eval_shingles, objection
 from optimizer.prompt import build
 from optimizer.results import Completion, Evaluation, Result, Score
@@ -155,6 +155,20 @@ LINKED = build(
 )
 def test_a_link_of_the_prompt_lets_no_other_link_in(text, fit):
     assert (objection(Edit(op=Op.ADD_LINE, after=END, text=text), LINKED, frozenset()) is None) is fit
+
+
+def test_a_line_of_the_users_own_that_could_not_be_tried_is_refused_at_once():
+    rows_may_be_quoted = "one two three four five six seven eight"
+    check_tries(("Say Bob.", rows_may_be_quoted), PROMPT)
+    for text, told in (
+        ("", "empty"),
+        ("two\nlines", "longer than one line"),
+        ("\udcff", "invisible"),
+        ("Be kind.", "says it already"),
+    ):
+        with pytest.raises(UserError, match=f"cannot be tried: .*{told}") as refused:
+            check_tries(("Say Bob.", text), PROMPT)
+        assert str(refused.value).isprintable()
 
 
 @pytest.mark.parametrize("source", ["llm", "mined", "user"])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from optimizer.dataset import Example
 from optimizer.edits import END, Edit, Op
-from optimizer.errors import FATAL, RETRYABLE, ErrorKind, ModelError, ProviderError
+from optimizer.errors import FATAL, RETRYABLE, ErrorKind, ModelError, ProviderError, UserError
 from optimizer.evaluator import Bench
 from optimizer.events import Decided, EditJudged
 from optimizer.failures import Cluster, Failure
@@ -18,7 +18,7 @@ from optimizer.mutate.validate import eval_shingles, objection
 from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
 from optimizer.results import Evaluation
-from optimizer.wording import input_words
+from optimizer.wording import input_words, quote
 
 NEAR_MISSES = 6
 """Passing rows handed to proposers, most alike to the members first."""
@@ -112,14 +112,23 @@ async def propose(bench: Bench, proposers: Proposers, proposals: Mapping[str, Pr
     if number == 1 and proposals:
         largest = next(iter(proposals.values()))
         for text in proposers.tries:
-            edit = Edit(
-                op=Op.ADD_LINE, after=END, text=text, cluster=largest.cluster.id, why="a line of yours", source="user"
-            )
+            edit = _own(text, largest.cluster.id)
             if (edit.cluster, edit.id) not in seen:
                 seen.add((edit.cluster, edit.id))
                 # Their author may quote the rows.
                 edits += await _fit(bench, edit, largest.prompt, frozenset(), number)
     return Round(proposals=proposals, edits=tuple(edits))
+
+
+def check_tries(tries: Sequence[str], prompt: Prompt) -> None:
+    """Check lines of the user's own before anything is sent. Raises UserError for one that could not be tried."""
+    for text in tries:
+        if refused := objection(_own(text), prompt, frozenset()):
+            raise UserError(f"the line {quote(text)} cannot be tried: {refused}")
+
+
+def _own(text: str, cluster: str = "") -> Edit:
+    return Edit(op=Op.ADD_LINE, after=END, text=text, cluster=cluster, why="a line of yours", source="user")
 
 
 async def _fit(
