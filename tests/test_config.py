@@ -209,6 +209,12 @@ def test_an_override_can_stand_for_what_the_file_lacks(tmp_path: Path) -> None:
         (LEAST.replace("openai/gpt", "{name: m, base_url: 'http://h:99999/'}"), "not an http address"),
         (LEAST.replace("openai/gpt", "{name: m, base_url: 'http://u:p@h/'}"), "holds a password"),
         (LEAST.replace("openai/gpt", "{name: m, params: {api_key: x}}"), "'api_key' looks like a secret"),
+        (LEAST.replace("openai/gpt", "{name: m, params: {aws_session_token: x}}"), "looks like a secret"),
+        (
+            LEAST.replace("openai/gpt", "{name: m, params: {extra: [{X-Api-Key: x}]}}"),
+            "'X-Api-Key' looks like a secret",
+        ),
+        (LEAST.replace("openai/gpt", "{name: m, base_url: 'http://h/v1?key=x'}"), "has something behind its path"),
         (LEAST.replace("openai/gpt", "{name: m, price: {input: -1, output: 1}}"), "model.price.input: must be "),
         (LEAST.replace("openai/gpt", "{name: m, price: {input: 1}}"), "model.price: 'output' is missing"),
         (LEAST.replace("[contains]", "[]"), "romeo-bob.yaml:4: metrics: "),
@@ -302,3 +308,9 @@ def test_the_schema_says_what_the_reader_says(change: dict[str, Any], valid: boo
 
     document = {"prompt": "p", "data": "d.csv", "model": "m", "metrics": ["contains"], **change}
     assert jsonschema.Draft202012Validator(config_json_schema()).is_valid(document) is valid
+
+
+def test_a_schema_may_know_a_field_with_a_secrets_name(tmp_path: Path) -> None:
+    params = "{response_format: {json_schema: {properties: {password: {type: string}}, required: [password]}}}"
+    config = load(tmp_path, LEAST.replace("openai/gpt", f"{{name: m, params: {params}}}"))
+    assert "response_format" in config.model.params

@@ -157,6 +157,7 @@ def test_the_path_gives_name_and_version(tmp_path: Path, path: str, name: str, v
         ("p.json", "[" * 100_000, "nested deeper than 64"),
         ("p.yaml", "messages: []", "p.yaml:1: messages: "),
         ("p.yaml", "params: {}\n", "'messages' is missing"),
+        ("p.yaml", "messages: [{role: user, content: a}]\nparams: {api_key: x}\n", "'api_key' looks like a secret"),
         ("p.yaml", "[]", "must be a mapping"),
         (
             "p.yaml",

@@ -14,6 +14,9 @@ ENVIRON = {
     "OPENAI_API_KEY": KEY,
     "GITHUB_TOKEN": 'quo"ted\\token\nline',
     "DB_PASSWORD": "pässwörd-pg",
+    "AWS_SECRET_ACCESS_KEY": "aws-canary-0123456789",
+    "AZURE_OPENAI_KEY": "azure-canary-0123456789",
+    "SORT_KEY": "position",
     "APP_SECRET": "short",
     "HOME": "/home/someone",
 }
@@ -24,6 +27,8 @@ ENVIRON = {
     [
         (f"key {KEY}!", "key [redacted]!"),
         ("pässwörd-pg", "[redacted]"),
+        ("aws-canary-0123456789 and azure-canary-0123456789", "[redacted] and [redacted]"),
+        ("its position", "its position"),
         ("a short one stays, and so does /home/someone", "a short one stays, and so does /home/someone"),
         ("sk-proj-abcdEFGH1234567890", "[redacted]"),
         ("risk-assessment-and-mitigation-plan2", "risk-assessment-and-mitigation-plan2"),

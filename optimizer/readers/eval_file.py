@@ -15,7 +15,11 @@ from optimizer.readers.shape import Strict
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
-_SECRET = re.compile(r"api[-_]?key|authorization|password|secret|access[-_]?token", re.IGNORECASE)
+_SECRET = re.compile(
+    r"(api|access|private)[-_]?key|authorization|password|secret|credential|"
+    r"(access|auth|azure_ad|bearer|hf|refresh|session)[-_]?token|^token$",
+    re.IGNORECASE,
+)
 
 
 def _text(value: str) -> str:
@@ -43,15 +47,31 @@ def _endpoint(value: str) -> str:
         raise ValueError("not an http address; write http://host:port/v1")
     if parts.username or parts.password:
         raise ValueError("holds a password; put keys into the environment")
+    if parts.query or parts.fragment:
+        raise ValueError("has something behind its path; write http://host:port/v1 and put keys into the environment")
     return value
 
 
 def check_params(value: dict[str, Any]) -> dict[str, Any]:
-    """Parameters of a call, as they are. Raises ValueError for a name that looks like a secret's."""
-    for key in value:
+    """Parameters of a call, as they are. Raises ValueError for a name that looks like a secret's.
+
+    Further in, a name is one where it has text: headers are refused, and a JSON Schema may know a `password`.
+    """
+    for key, inner in value.items():
         if _SECRET.search(key):
             raise ValueError(f"{key!r} looks like a secret; put keys into the environment")
+        _check_inside(inner)
     return value
+
+
+def _check_inside(value: Any) -> None:
+    if isinstance(value, list):
+        for inner in value:
+            _check_inside(inner)
+    if isinstance(value, dict):
+        check_params({key: inner for key, inner in value.items() if isinstance(key, str) and isinstance(inner, str)})
+        for inner in value.values():
+            _check_inside(inner)
 
 
 def _format(value: str) -> str:

@@ -16,13 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from optimizer.dataset import Example
 from optimizer.errors import DataError, Problem, UserError
 from optimizer.prompt import VARIABLE, Prompt, build
 from optimizer.readers import document, strict_json
 from optimizer.readers.base import CAPS, check_name, fault, near, nearest, read_text, shown
+from optimizer.readers.eval_file import check_params
 from optimizer.readers.provenance import Provenance, ProvenanceBlock
 from optimizer.readers.shape import Strict, check, locate
 
@@ -53,7 +54,7 @@ class PromptFile(Strict):
     messages: Annotated[list[_Message], Field(min_length=1)]
     variables: list[str] | None = None
     demos: list[_Demo] = []
-    params: dict[str, Any] = {}
+    params: Annotated[dict[str, Any], AfterValidator(check_params)] = {}
     provenance: ProvenanceBlock | None = None
 
 

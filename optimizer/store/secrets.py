@@ -10,7 +10,9 @@ from typing import Any
 
 REDACTED = "[redacted]"
 """What stands where a secret was."""
-SECRET_NAME = re.compile(r"(_API_KEY|_TOKEN|_SECRET|PASSWORD)$", re.IGNORECASE)
+SECRET_NAME = re.compile(
+    r"((API|ACCESS|ACCOUNT|AZURE|OPENAI|PRIVATE|SECRET)_?KEY|_TOKEN|_SECRET|PASSWORD)$", re.IGNORECASE
+)
 """Environment variables whose values are secrets."""
 SHORTEST = 8
 """Values below this many characters are placeholders (`dummy`, `ollama`), and would black out plain words."""
