@@ -155,9 +155,9 @@ class Progress:
     """Where the run is: for the live display, not kept."""
 
     step: str
-    """`baseline`, `proposing`, `screening`, `trial 3`, `attribution`, `test`."""
+    """`baseline`, `proposing`, `screening`, `trial 3`, `pricing lines`, `test`."""
     round: int
-    """0 for the baseline."""
+    """0 outside the rounds."""
     best: float | None = None
     """Best val score so far."""
     gain: float | None = None

@@ -104,7 +104,7 @@ async def baseline(bench: Bench, seed: Prompt) -> RunState:
         Decided(
             kind="baseline",
             round=0,
-            reason=f"the prompt as it is scores {val.mean or 0:.3f} on val and {train.mean or 0:.3f} on train",
+            reason=f"the prompt as it is scores {val.mean or 0:.1%} on val and {train.mean or 0:.1%} on train",
             figures={
                 "val": val.mean,
                 "train": train.mean,
@@ -151,7 +151,7 @@ async def price(bench: Bench, state: RunState) -> Priced:
     """Price the changed lines, unless nothing changed."""
     if state.champion.prompt.fingerprint == state.seed.fingerprint:
         return Priced(winner=state.champion, lines=())
-    await _progress(bench, "pricing lines", state.round, state)
+    await _progress(bench, "pricing lines", 0, state)
     return await attribute(bench, state.seed, state.champion, state.causes)
 
 
@@ -181,7 +181,7 @@ async def finish(bench: Bench, ends: Ends, state: RunState, priced: Priced) -> F
 
 async def _tested(bench: Bench, ends: Ends, state: RunState, winner: Prompt) -> Comparison:
     """Open the sealed rows: the seed and the winner on test, as one look."""
-    await _progress(bench, "test", state.round, state)
+    await _progress(bench, "test", 0, state)
     await bench.tell(CandidateMade(prompt=winner, round=state.round, origin="winner", parent=state.seed.fingerprint))
     look = ends.look(state.seed, winner)
     purpose = Purpose(phase=Phase.TEST, split=Split.TEST, round=state.round)

@@ -70,13 +70,13 @@ def test_a_whole_run_is_counted() -> None:
 def test_an_unknown_price_stays_unknown() -> None:
     tally = fed(Tally(), [*call("a", cost=0.5), *call("b", cost=None), *call("c", cost=0.5)])
     assert tally.usd is None
-    assert ("  calls        3 paid, 0 saved, price unknown", "") in screen("x", tally)
+    assert ("  calls        3 sent, price unknown", "") in screen("x", tally)
 
 
 def test_calls_under_way_and_refusals_are_told() -> None:
     refused = CallError(kind=ErrorKind.RATE_LIMIT, message="slow down", status=429)
     tally = fed(Tally(), [sent("a"), sent("b"), sent("c"), CallEnded(call="c", error=refused)])
-    assert ("  calls        3 paid, 0 saved, 2 under way, 1 failed (1 rate limited)", "") in screen("x", tally)
+    assert ("  calls        3 sent, 2 under way, 1 failed (1 rate limited)", "") in screen("x", tally)
 
 
 def test_a_cause_that_is_gone_has_none_now() -> None:
@@ -120,6 +120,37 @@ def test_without_a_terminal_there_is_one_plain_line_a_step(capsys: pytest.Captur
     assert "\x1b" not in "".join(lines)
 
 
+def test_nothing_is_said_before_the_first_event(capsys: pytest.CaptureFixture[str]) -> None:
+    display = Display("triage", live=False)
+    display.begin(["task model x: api.example.com"])
+    display.tick()
+    assert capsys.readouterr().err == "", "a fault in the files would stand alone"
+
+
+def test_causes_that_stay_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    found = clusters(evalset())
+    happened = [ClustersFound(round=number, candidate="x", clusters=found) for number in (1, 2)]
+    gone = ClustersFound(round=3, candidate="x", clusters=())
+    lines = told(Display("triage", live=False), [*happened, gone], capsys)
+    assert [line.partition("  0:00  ")[2] for line in lines] == [
+        "round 1: 2 causes of failure: date read as US order (3), too long an answer (1)",
+        "round 2: the same 2 causes of failure",
+    ]
+
+
+def test_the_stand_in_is_named_beside_figures_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    happened = [Decided(kind=kind, round=1, reason="x") for kind in ("verdict", "written")]
+    lines = told(Display("triage", live=False, stand_in=True), happened, capsys)
+    assert lines == ["  0:00  verdict: x (stand-in)", "  0:00  written: x"]
+
+
+def test_the_live_causes_keep_their_figures_on_a_narrow_screen() -> None:
+    found = clusters(evalset())
+    tally = fed(Tally(), [ClustersFound(round=1, candidate="x", clusters=found)])
+    fed(tally, [ClustersFound(round=2, candidate="y", clusters=found[1:])])
+    assert ("       3 -> 0    date read as US order", "") in screen("x", tally)
+
+
 def test_a_plain_display_says_that_it_is_alive(capsys: pytest.CaptureFixture[str]) -> None:
     clock = Clock()
     display = Display("triage", live=False, clock=clock)
@@ -127,7 +158,7 @@ def test_a_plain_display_says_that_it_is_alive(capsys: pytest.CaptureFixture[str
     clock.now += progress.HEARTBEAT - 1
     assert told(display, call("a"), capsys) == []
     clock.now += 2
-    assert told(display, call("b"), capsys) == ["  0:16  baseline: 2 paid, 0 saved, 1 under way, $0.0010"]
+    assert told(display, call("b"), capsys) == ["  0:16  baseline: 2 calls sent, 1 under way, $0.0010"]
 
 
 def test_what_models_and_rows_say_steers_nothing(capsys: pytest.CaptureFixture[str]) -> None:

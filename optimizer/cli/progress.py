@@ -25,6 +25,8 @@ REDRAW = 0.25
 """Seconds between two drawings, at least."""
 HEARTBEAT = 15.0
 """Seconds without a line after which a plain display says that it is alive."""
+UNMARKED = frozenset({"stop", "written", "proposal failed"})
+"""Decisions that tell no figure of the model."""
 SHOWN_CAUSES = 5
 BAR = 24
 Styled = list[tuple[str, str]]
@@ -57,32 +59,42 @@ class Display:
         self._live: Live | None = _live() if (out.is_terminal() if live is None else live) else None
         self._drawn = float("-inf")
         self._spoke = clock()
+        self._opening: Sequence[str] = ()
+        self._begun = False
 
     def begin(self, lines: Sequence[str]) -> None:
-        """Say where requests will go, before the first one."""
-        for line in lines:
+        """Keep what is to be said before the first event: a fault in the files stands alone, with nothing before it."""
+        self._opening = lines
+
+    def _begin(self) -> None:
+        self._begun = True
+        for line in self._opening:
             self._say(line)
         if self._live is not None:
             self._live.start()
 
     async def record(self, event: Event) -> None:
         """Count the event, and show it where it is time to."""
+        if not self._begun:
+            self._begin()
         self.tally.take(event)
         if self._live is None:
             tell = _TOLD.get(type(event))
             if tell is not None and (line := tell(self.tally, event)):
-                self._tell(line + (self._mark if isinstance(event, TrialEnded | Decided) else ""))
+                self._tell(line + (self._mark if _has_figures(event) else ""))
         self.tick()
 
     def tick(self) -> None:
         """Draw, or say that the run is alive, where it is time to."""
+        if not self._begun:
+            return
         now = self._clock()
         if self._live is not None:
             if now - self._drawn >= REDRAW:
                 self._drawn = now
                 self._live.update(_text(screen(self._title, self.tally, self._mark)), refresh=True)
         elif now - self._spoke >= HEARTBEAT:
-            self._tell(f"{self.tally.step}: {_calls(self.tally)}")
+            self._tell(f"{self.tally.where}: {_calls(self.tally, ' calls')}")
 
     @asynccontextmanager
     async def ticking(self) -> AsyncIterator[None]:
@@ -124,11 +136,10 @@ class Display:
 
 def screen(title: str, tally: Tally, mark: str = "") -> Styled:
     """The live lines; `mark` stands behind figures."""
-    where = tally.step if tally.round == 0 else f"round {tally.round}, {tally.step}"
     left = tally.left()
     wait = "" if left is None else f", at most {elapsed(left)} left"
     lines: Styled = [
-        (f"{out.one_line(title)}   {where}   {elapsed(tally.seconds)}{wait}", "bold"),
+        (f"{out.one_line(title)}   {tally.where}   {elapsed(tally.seconds)}{wait}", "bold"),
         (f"  best on val  {_best(tally, mark)}", "green" if (tally.gain or 0) > 0 else ""),
         (f"  calls        {_calls(tally)}", ""),
     ]
@@ -138,10 +149,10 @@ def screen(title: str, tally: Tally, mark: str = "") -> Styled:
         lines.append((f"  search plan  {'━' * filled}{'─' * (BAR - filled)} {used} of {tally.limit} requests", ""))
     causes = tally.largest(SHOWN_CAUSES)
     if causes:
-        lines.append(("  why it fails                                          before    now", "dim"))
-        lines += [(f"    {_cut(cause.label, 50):<50}{cause.before:>8}{cause.now:>7}", "") for cause in causes]
+        lines.append(("  before -> now  why it fails", "dim"))
+        lines += [(f"  {cause.before:>6} -> {cause.now:<5}{_cut(cause.label, 200)}", "") for cause in causes]
     if tally.last:
-        lines.append((f"  {_cut(tally.last, 200)}", "dim"))
+        lines.append((f"  {_cut(tally.last, 200)}{mark}", "dim"))
     return lines
 
 
@@ -159,8 +170,11 @@ def _best(tally: Tally, mark: str) -> str:
     return f"{tally.best:.1%}{gain}{mark}"
 
 
-def _calls(tally: Tally) -> str:
-    parts = [f"{tally.paid:,} paid", f"{tally.saved:,} saved"]
+def _calls(tally: Tally, what: str = "") -> str:
+    """`94 sent`; with `what`: `94 calls sent`. A call that failed was sent as well."""
+    parts = [f"{tally.paid:,}{what} sent"]
+    if tally.saved:
+        parts.append(f"{tally.saved:,} saved")
     if tally.flying:
         parts.append(f"{len(tally.flying)} under way")
     if tally.failed:
@@ -178,20 +192,25 @@ def _cut(text: str, most: int) -> str:
     return line if len(line) <= most else f"{line[: most - 1]}…"
 
 
-def _clusters_told(_: Tally, event: ClustersFound) -> str:
+def _has_figures(event: Event) -> bool:
+    return isinstance(event, TrialEnded) or (isinstance(event, Decided) and event.kind not in UNMARKED)
+
+
+def _clusters_told(tally: Tally, event: ClustersFound) -> str:
     sizes = sorted(((len(found.members), found.label) for found in event.clusters), reverse=True)
     listed = [f"{_cut(label, 60)} ({size})" for size, label in sizes[:3]]
     more = [f"{len(sizes) - 3} more"] if len(sizes) > 3 else []
     if not sizes:
-        return f"round {event.round}: no row fails"
+        return ""  # The decision to stop says it.
+    if tally.same_causes:
+        return f"round {event.round}: the same {counted(len(sizes), 'cause')} of failure"
     return f"round {event.round}: {counted(len(sizes), 'cause')} of failure: {', '.join(listed + more)}"
 
 
 def _progress_told(tally: Tally, event: Progress) -> str:
     if event.step.startswith("trial"):
         return ""
-    where = event.step if event.round == 0 else f"round {event.round}, {event.step}"
-    return f"{where}: {_calls(tally)}" if tally.paid or tally.saved else where
+    return f"{tally.where}: {_calls(tally, ' calls')}" if tally.paid or tally.saved else tally.where
 
 
 def _trial_told(tally: Tally, event: TrialEnded) -> str:
@@ -200,6 +219,11 @@ def _trial_told(tally: Tally, event: TrialEnded) -> str:
     gain = "" if trial.gain is None else f", {100 * trial.gain:+.1f} points"
     edits = f", {tally.passed} of {tally.judged} edits passed the screen" if tally.trials == 1 and tally.judged else ""
     return f"round {trial.round}, trial {trial.number}: {score}{gain}{edits}"
+
+
+def _is_figure(event: Event) -> bool:
+    """Whether what is told rests on the model; what was read from files does not."""
+    return isinstance(event, TrialEnded) or (isinstance(event, Decided) and event.kind not in ("data", "warning"))
 
 
 def _decided_told(_: Tally, event: Decided) -> str:

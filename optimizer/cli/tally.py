@@ -60,7 +60,7 @@ class Tally:
     step: str = "starting"
     """Where the run is."""
     round: int = 0
-    """0 for the baseline."""
+    """0 outside the rounds."""
     best: float | None = None
     """Best score on val."""
     gain: float | None = None
@@ -79,6 +79,8 @@ class Tally:
     """Edits that were looked at in this round."""
     causes: dict[str, Cause] = field(default_factory=dict)
     """Cluster id -> how many fail of it."""
+    same_causes: bool = False
+    """Whether the last round began with the causes of the one before."""
     last: str = ""
     """The last decision."""
     pace: deque[tuple[float, int]] = field(default_factory=deque)
@@ -91,6 +93,11 @@ class Tally:
     def seconds(self) -> float:
         """Since the counting began."""
         return max(self.clock() - self.started, 0.0)
+
+    @property
+    def where(self) -> str:
+        """`baseline`, `round 2, screening`."""
+        return self.step if self.round == 0 else f"round {self.round}, {self.step}"
 
     @property
     def answered(self) -> int:
@@ -153,6 +160,8 @@ def _moved(tally: Tally, event: Progress) -> None:
 
 def _clustered(tally: Tally, event: ClustersFound) -> None:
     tally.trials = tally.passed = tally.judged = 0
+    before = {name: cause.now for name, cause in tally.causes.items() if cause.now}
+    tally.same_causes = before == {cluster.id: len(cluster.members) for cluster in event.clusters}
     for cause in tally.causes.values():
         cause.now = 0
     for cluster in event.clusters:
