@@ -15,14 +15,12 @@ from optimizer import loop
 from optimizer.budget import Budget, Spent
 from optimizer.cluster import cluster
 from optimizer.config import ModelSpec, RunConfig
-from optimizer.dataset import EvalSet, Split
-from optimizer.errors import ConfigError, DataError
+from optimizer.dataset import Split
 from optimizer.evaluator import Bench, Evaluator, Purpose, by_id
 from optimizer.events import Event, Sink
 from optimizer.executors.local import LocalExecutor
 from optimizer.failures import Cluster
-from optimizer.metrics import build_metrics, check_rows, metrics_fingerprint
-from optimizer.metrics.base import Metric
+from optimizer.intake import Loaded, take_in
 from optimizer.models.base import Model
 from optimizer.models.cache import CompletionCache
 from optimizer.models.gate import Terms, account, gate, open_provider
@@ -34,16 +32,13 @@ from optimizer.mutate.propose import Proposers, check_tries
 from optimizer.outcome import Outcome, Phase
 from optimizer.plan import Plan, plan_for
 from optimizer.prompt import Prompt
-from optimizer.readers.base import shown
 from optimizer.readers.emit import lines as yaml_lines
-from optimizer.readers.evalset import load_eval_set
-from optimizer.readers.prompts import check_variables, load_prompt
 from optimizer.readers.rows import Ledger
 from optimizer.results import Completion, Evaluation
 from optimizer.ship import ship
-from optimizer.store import RunReader, RunWriter, describe, list_runs, new_run_id, open_run
+from optimizer.store import RunReader, RunWriter, list_runs, new_run_id, open_run
 from optimizer.store.looks import count_look, look_at
-from optimizer.store.meta import RunMeta, metric_name
+from optimizer.store.meta import RunMeta
 from optimizer.store.reader import RunStatus
 from optimizer.targets.prompt import PromptTarget
 
@@ -90,28 +85,6 @@ class Scored:
     """What the rows' file held."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Loaded:
-    """Everything a run reads before its first request."""
-
-    config: RunConfig
-    """What to do."""
-    evalset: EvalSet
-    """The rows."""
-    ledger: Ledger
-    """What was read, kept and skipped."""
-    prompt: Prompt
-    """The seed."""
-    metrics: tuple[Metric, ...]
-    """Checks of every output."""
-
-    def meta(self, tries: Sequence[str] = ()) -> RunMeta:
-        """What a run of this is about."""
-        folder = self.config.path.parent
-        versions = {metric_name(spec): metrics_fingerprint([spec], folder) for spec in self.config.metrics}
-        return describe(self.config, self.evalset, self.prompt, versions=versions, lines=tries)
-
-
 @dataclass(frozen=True, slots=True)
 class Several:
     """Hands every event to several sinks, in order."""
@@ -124,27 +97,13 @@ class Several:
             await sink.record(event)
 
 
-def load(config: RunConfig, *, write: bool = True) -> Loaded:
-    """Read and check all files of a run. Raises UserError with every problem found; sends nothing."""
-    evalset, ledger = load_eval_set(config, write=write)
-    prompt = load_prompt(config.prompt, ledger.fields)
-    check_variables(prompt, evalset.examples, str(config.prompt))
-    try:
-        metrics = build_metrics(config.metrics, config.path.parent)
-    except ConfigError as error:
-        raise ConfigError(f"{shown(config.path)}: {error}") from error
-    if problems := check_rows(metrics, evalset.examples):
-        raise DataError(problems)
-    return Loaded(config=config, evalset=evalset, ledger=ledger, prompt=prompt, metrics=metrics)
-
-
 async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
     """Run to the end, or go on with a run.
 
     Raises UserError before any request where something is wrong with the files; BudgetExceeded, ProviderError or
     StoreError where the run cannot go on and can be resumed later.
     """
-    loaded = load(order.config)
+    loaded = take_in(order.config)
     check_tries(order.tries, loaded.prompt)
     sizes = {split: len(loaded.evalset.split(split)) for split in Split}
     plan = plan_for(
@@ -161,6 +120,8 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
         order.root, run_id, config_text(order.config), meta=meta, evalset=loaded.evalset, resume=order.resume
     ) as writer:
         sink = Several((writer, *watch))
+        for event in loaded.told():
+            await sink.record(event)
         async with _opened(loaded, order.root, sink, writer) as live:
             bench = live.bench(loaded, plan, sink, writer.known_results() if writer.resumed else {})
             finished = await loop.run(
@@ -175,11 +136,13 @@ async def score(config: RunConfig, *, root: Path, splits: Sequence[Split], watch
     The test split may be among them: that is a look at it, and it is counted.
     Raises as `execute` does.
     """
-    loaded = load(config)
+    loaded = take_in(config)
     if Split.TEST in splits:
         count_look(root, look_at(loaded.meta(), loaded.prompt.fingerprint, loaded.prompt.fingerprint))
     plan = Plan(limits={phase: len(loaded.evalset.examples) for phase in Phase})
     sink = Several(tuple(watch))
+    for event in loaded.told():
+        await sink.record(event)
     evaluations: dict[Split, Evaluation] = {}
     async with _opened(loaded, root, sink, None) as live:
         bench = live.bench(loaded, plan, sink, {})

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from optimizer.build import load
+from optimizer.intake import take_in as load
 from optimizer.dataset import Split
 from optimizer.errors import UserError
 from optimizer.readers.config import config_json_schema, load_config

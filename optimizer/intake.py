@@ -1,0 +1,72 @@
+"""Everything that a run reads, checked, before its first request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from optimizer.config import RunConfig
+from optimizer.dataset import EvalSet, Split
+from optimizer.errors import ConfigError, DataError
+from optimizer.events import Decided
+from optimizer.metrics import build_metrics, check_rows, metrics_fingerprint
+from optimizer.metrics.base import Metric
+from optimizer.prompt import Prompt
+from optimizer.readers.base import shown
+from optimizer.readers.evalset import load_eval_set
+from optimizer.readers.prompts import check_variables, load_prompt
+from optimizer.readers.rows import Ledger
+from optimizer.stats import minimum_detectable_gain
+from optimizer.store.meta import RunMeta, describe, metric_name
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loaded:
+    """Everything a run reads before its first request."""
+
+    config: RunConfig
+    """What to do."""
+    evalset: EvalSet
+    """The rows."""
+    ledger: Ledger
+    """What was read, kept and skipped."""
+    prompt: Prompt
+    """The seed."""
+    metrics: tuple[Metric, ...]
+    """Checks of every output."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about the files, though nothing is wrong with them."""
+
+    def told(self) -> list[Decided]:
+        """What was read, and what it can show, before anything is asked."""
+        sizes = {split.value: len(self.evalset.split(split)) for split in Split}
+        smallest = minimum_detectable_gain(sizes[Split.TEST.value])
+        skipped = f", {len(self.ledger.skipped)} skipped" if self.ledger.skipped else ""
+        shared = ", ".join(f"{rows} {split}" for split, rows in sizes.items())
+        reason = (
+            f"{self.ledger.read} rows read, {self.ledger.kept} kept{skipped}: {shared}; "
+            f"a test of this size shows gains of about {100 * smallest:.0f} points or more"
+        )
+        figures = {**sizes, "skipped": [str(row) for row in self.ledger.skipped], "detectable": smallest}
+        read = Decided(kind="data", round=0, reason=reason, figures=figures)
+        return [read, *(Decided(kind="warning", round=0, reason=warning) for warning in self.warnings)]
+
+    def meta(self, tries: Sequence[str] = ()) -> RunMeta:
+        """What a run of this is about."""
+        folder = self.config.path.parent
+        versions = {metric_name(spec): metrics_fingerprint([spec], folder) for spec in self.config.metrics}
+        return describe(self.config, self.evalset, self.prompt, versions=versions, lines=tries)
+
+
+def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
+    """Read and check all files of a run. Raises UserError with every problem found; sends nothing."""
+    evalset, ledger = load_eval_set(config, write=write)
+    prompt = load_prompt(config.prompt, ledger.fields)
+    warnings = (*ledger.warnings, *check_variables(prompt, evalset.examples, str(config.prompt)))
+    try:
+        metrics = build_metrics(config.metrics, config.path.parent)
+    except ConfigError as error:
+        raise ConfigError(f"{shown(config.path)}: {error}") from error
+    if problems := check_rows(metrics, evalset.examples):
+        raise DataError(problems)
+    return Loaded(config=config, evalset=evalset, ledger=ledger, prompt=prompt, metrics=metrics, warnings=warnings)
