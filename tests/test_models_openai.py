@@ -91,6 +91,7 @@ def test_the_key_comes_from_the_environment(monkeypatch):
         ("127.0.0.1:80", None, "is no address"),
         ("ftp://127.0.0.1/v1", None, "is no address"),
         ("http:///v1", None, "is no address"),
+        ("https://user:pw@h.example/v1", None, "base_url holds a password: put the key for h.example into OPENAI_API"),
         (None, "sk-\u20ac", "characters that no API key has"),
         (None, "sk-a\r\nX-Evil: 1", "characters that no API key has"),
     ],
@@ -107,7 +108,6 @@ def test_an_endpoint_that_cannot_work_is_refused_first(base_url, key, words):
         (None, "https://api.openai.com/v1/chat/completions", "api.openai.com"),
         ("http://localhost:8080/v1/", "http://localhost:8080/v1/chat/completions", "localhost:8080"),
         ("http://[::1]:1/v1", "http://[::1]:1/v1/chat/completions", "[::1]:1"),
-        ("https://user:secret@h.example/v1", "https://user:secret@h.example/v1/chat/completions", "h.example"),
     ],
 )
 def test_addresses(base_url, url, host):
@@ -197,6 +197,7 @@ def choice(content: Any, finish: Any = "stop", **message: Any) -> dict[str, Any]
         (reply(usage=None), "Romeo", "stop", (0, 0)),
         (reply(usage={"prompt_tokens": "3", "completion_tokens": -1}), "Romeo", "stop", (0, 0)),
         (reply(usage=[1]), "Romeo", "stop", (0, 0)),
+        (reply(usage={"prompt_tokens": 10**30, "completion_tokens": True}), "Romeo", "stop", (0, 0)),
     ],
 )
 def test_replies_that_are_chat_completions(body, text, finish, usage):

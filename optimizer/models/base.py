@@ -11,10 +11,12 @@ from optimizer.dataset import canonical_json
 from optimizer.errors import ErrorKind, ModelError
 from optimizer.outcome import Phase, Role
 from optimizer.prompt import Message
-from optimizer.results import Completion
+from optimizer.results import Completion, Usage
 
 Sleep = Callable[[float], Awaitable[object]]
 """`asyncio.sleep`, or a fake of it."""
+MOST_TOKENS = 2**40
+"""A count of tokens from here on is nonsense, and would not fit the file of a run."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,6 +59,16 @@ class UnusableReply(ModelError):
         super().__init__(kind, message, status=200)
         self.reply = reply
         """What came back, with its usage; its text may be empty."""
+
+
+def usage_of(prompt_tokens: object, completion_tokens: object) -> Usage:
+    """Tokens as a provider counts them; 0 for what is no sensible count."""
+    return Usage(input_tokens=_count(prompt_tokens), output_tokens=_count(completion_tokens))
+
+
+def _count(value: object) -> int:
+    # `True` is an int to Python, and another value to SQLite.
+    return value if type(value) is int and 0 < value < MOST_TOKENS else 0
 
 
 def check_usable(completion: Completion) -> Completion:

@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from optimizer.errors import ErrorKind, ModelError
-from optimizer.models.base import Request, check_usable
+from optimizer.models.base import Request, check_usable, usage_of
 from optimizer.models.faults import kind_of, one_line, retry_after
-from optimizer.results import Completion, Usage
+from optimizer.results import Completion
 
 _ENVIRONMENT = {
     # Prices come from the table that is installed, not from one that is fetched while importing.
@@ -170,10 +170,7 @@ def _read(reply: Any, latency: float) -> Completion:
     if not isinstance(choices, list):
         raise ModelError(ErrorKind.MALFORMED, "litellm gave no chat completion", status=200)
     counted = getattr(reply, "usage", None)
-    usage = Usage(
-        input_tokens=int(getattr(counted, "prompt_tokens", 0) or 0),
-        output_tokens=int(getattr(counted, "completion_tokens", 0) or 0),
-    )
+    usage = usage_of(getattr(counted, "prompt_tokens", 0), getattr(counted, "completion_tokens", 0))
     if not choices:
         return Completion(text="", usage=usage, latency=latency, finish_reason="none")
     text = getattr(getattr(choices[0], "message", None), "content", None)

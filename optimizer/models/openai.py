@@ -14,7 +14,7 @@ from urllib.parse import SplitResult, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from optimizer.errors import ConfigError, ErrorKind, ModelError
-from optimizer.models.base import Request, check_usable
+from optimizer.models.base import Request, check_usable, usage_of
 from optimizer.models.faults import kind_of, one_line, retry_after
 from optimizer.results import Completion, Usage
 
@@ -138,6 +138,8 @@ def endpoint_of(base_url: str | None, key: str | None = None) -> Endpoint:
     parts = urlsplit(address)
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ConfigError(f"base_url {address!r} is no address: write http://host:port/v1 or https://host/v1")
+    if parts.username or parts.password:
+        raise ConfigError(f"base_url holds a password: put the key for {parts.hostname} into {KEY_VARIABLE}")
     key = (key if key is not None else os.environ.get(KEY_VARIABLE, "")).strip() or None
     if key is None and not _on_this_machine(parts.hostname):
         raise ConfigError(f"{KEY_VARIABLE} is not set: {parts.hostname} needs an API key in that variable")
@@ -187,11 +189,7 @@ def _text(content: Any) -> str | None:
 def _usage(usage: Any) -> Usage:
     if not isinstance(usage, dict):
         return Usage()
-    return Usage(input_tokens=_count(usage.get("prompt_tokens")), output_tokens=_count(usage.get("completion_tokens")))
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0
+    return usage_of(usage.get("prompt_tokens"), usage.get("completion_tokens"))
 
 
 def _complaint(raw: bytes) -> tuple[str, object]:
