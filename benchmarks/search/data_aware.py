@@ -1,0 +1,70 @@
+"""What a proposer that sees data and no failures is answered: DSPy's signatures, in its marked fields."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from random import Random
+
+from benchmarks.search.reflection import FIND_IN_DATA, LOST, MOST_FOUND, Finding, phrase, platitude
+from benchmarks.search.statements import read_sentence, sentences
+from benchmarks.search.worlds.world import Row, World
+
+OUTPUTS = re.compile(r"Your output fields are:\n\d+\. `(\w+)`")
+MOST_SUMMED = 6
+"""Rules that a summary of two or three sentences keeps."""
+
+
+def reply(world: World, system: str, marked: Mapping[str, str], rng: Random) -> str:
+    """The reply to any of the proposer's signatures."""
+    wanted = OUTPUTS.search(system)
+    name = wanted.group(1) if wanted else "answer"
+    if name == "observations":
+        text = " ".join(["The rows are texts with one answer each.", *_seen(world, marked["examples"], rng)])
+    elif name == "summary":
+        told = _rules(world, marked["observations"])
+        kept = rng.sample(told, min(MOST_SUMMED, len(told)))
+        text = " ".join(["Short texts, each with an answer of the house.", *kept])
+    elif name == "proposed_instruction":
+        text = _instruction(world, marked, rng)
+    else:
+        text = "It reads a text and gives the answer that the house expects."
+    return f"[[ ## {name} ## ]]\n{text}\n\n[[ ## completed ## ]]"
+
+
+def _seen(world: World, examples: str, rng: Random) -> list[str]:
+    """Rules read off rows that are merely shown, in words."""
+    causes: dict[str, int] = {}
+    for row in world.rows:
+        if _shows(examples, row):
+            for name, rule in row.cause.items():
+                if row.truth[name] == row.expected[name]:
+                    causes[rule] = causes.get(rule, 0) + 1
+    found = [key for key, count in sorted(causes.items()) if rng.random() < 1 - (1 - FIND_IN_DATA) ** count]
+    rules = [world.by_rule[key] for key in found[:MOST_FOUND]]
+    return [
+        phrase(
+            world,
+            Finding(field=rule.field, value=rule.value, when=rule.when, above=rule.above, upto=rule.upto),
+            rng,
+        )
+        for rule in rules
+    ]
+
+
+def _shows(examples: str, row: Row) -> bool:
+    return row.text in examples or repr(row.text)[1:-1] in examples
+
+
+def _rules(world: World, text: str) -> list[str]:
+    return [part for part in sentences(text) if read_sentence(world, part)]
+
+
+def _instruction(world: World, marked: Mapping[str, str], rng: Random) -> str:
+    """A new instruction: the basic one, what the summary says, what the demos show, and the tip's tone."""
+    told = [rule for rule in _rules(world, marked.get("dataset_description", "")) if rng.random() >= LOST]
+    told += _seen(world, marked.get("task_demos", ""), rng)
+    lines = [marked.get("basic_instruction", world.prompt), *dict.fromkeys(told)]
+    if "tip" in marked and rng.random() < 0.5:
+        lines.insert(0, platitude(rng))
+    return "\n".join(lines)

@@ -1,0 +1,71 @@
+"""What the reflection model is asked: the request forms of each tool, told apart and taken apart."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from benchmarks.search import reflection
+from benchmarks.search.reflection import Shown
+from benchmarks.search.statements import read_prompt
+from benchmarks.search.worlds.world import World, chance
+
+FENCED = re.compile(r"<(prompt|failures|passing|attempts)-([0-9a-f]+)>\n(.*?)\n</\1-\2>", re.DOTALL)
+LINE = re.compile(r"^(L\w+)\| (.*?)(?:  \(locked\))?$", re.MULTILINE)
+REFLECTIVE = re.compile(
+    r"following instructions to perform a task for me:\n```\n(.*?)\n```\n\nThe following are", re.DOTALL
+)
+EXAMPLE = re.compile(
+    r"^# Example \d+\n## Inputs\n(.*?)\n\n## Generated Outputs\n(.*?)\n\n## Feedback\n(.*?)(?=\n\n|\Z)",
+    re.DOTALL | re.MULTILINE,
+)
+MARKED = re.compile(r"\[\[ ## (\w+) ## \]\]\n(.*?)(?=\n\n\[\[ ## |\n\nRespond with|\Z)", re.DOTALL)
+
+
+def answer(world: World, messages: Sequence[Mapping[str, str]]) -> str:
+    """The reply to any of the request forms."""
+    texts = [str(message["content"]) for message in messages]
+    rng = Random(chance(world.family, world.seed, *texts))
+    last = texts[-1]
+    fences = {name: body for name, _, body in FENCED.findall(last)}
+    if "failures" in fences:
+        return _edits(world, fences, rng)
+    current = REFLECTIVE.search(last)
+    if current is not None:
+        return _instruction(world, current.group(1), last, rng)
+    marked = dict(MARKED.findall(last))
+    if marked:
+        from benchmarks.search.data_aware import reply
+
+        return reply(world, texts[0], marked, rng)
+    return "I am sorry, I do not understand."
+
+
+def _edits(world: World, fences: Mapping[str, str], rng: Random) -> str:
+    shown = []
+    for text in fences["failures"].splitlines():
+        item = json.loads(text)
+        row = world.find(" ".join(str(value) for value in item["input"].values()))
+        if row is not None:
+            shown.append(Shown(row=row, got=world.read(item["output"]), wanted=_wanted(world, item["expected"])))
+    attempts = [json.loads(text) for text in fences.get("attempts", "").splitlines()]
+    tried = [str(attempt["edit"]["text"]) for attempt in attempts if attempt["edit"]["text"]]
+    return reflection.edits(world, dict(LINE.findall(fences["prompt"])), shown, tried, rng)
+
+
+def _wanted(world: World, expected: object) -> dict[str, str]:
+    return world.understood(expected if isinstance(expected, str) else json.dumps(expected))
+
+
+def _instruction(world: World, prompt: str, text: str, rng: Random) -> str:
+    shown = []
+    for inputs, output, feedback in EXAMPLE.findall(text):
+        row = world.find(inputs)
+        told = re.search(r"^Expected: (.*)$", feedback, re.MULTILINE)
+        if row is not None and told is not None:
+            shown.append(Shown(row=row, got=world.read(output), wanted=world.understood(told.group(1))))
+    found = reflection.diagnose(world, shown, read_prompt(world, prompt).statements, rng)
+    made = reflection.rewritten(world, prompt, found, rng)
+    return f"The answers went wrong for reasons that the instruction should name.\n\n```\n{made}\n```"

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from benchmarks.search import requests, task
+from benchmarks.search.arms import miner, ours
+from benchmarks.search.endpoint import Endpoint, running_endpoint
+from benchmarks.search.judge import score
+from benchmarks.search.prompts import ceiling_prompt
+from benchmarks.search.worlds import FAMILIES, make_world
+from benchmarks.search.worlds.world import Row, World
+from optimizer.dataset import Example
+from optimizer.intake import take_in as load
+from optimizer.metrics.base import MetricContext
+from optimizer.readers.config import load_config
+from optimizer.results import Completion
+
+ROOT = Path(__file__).parent.parent
+SEED = 900
+"""A seed that no tuning uses."""
+MINER_LIMIT = 0.35
+CURABLE = [family for family in FAMILIES if make_world(family, SEED).curable]
+
+
+def said(world: World, prompt: str, text: str) -> str:
+    return task.answer(world, [{"role": "system", "content": prompt}, {"role": "user", "content": text}])
+
+
+def mean(world: World, prompt: str, split: str = "test") -> float:
+    rows = world.split(split)
+    return sum(score(world, row, said(world, prompt, row.text))[0] for row in rows) / len(rows)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_world_is_a_function_of_its_seed(family: str) -> None:
+    maker = FAMILIES[family]
+    first, again, other = maker(SEED), maker(SEED), maker(SEED + 1)
+    assert first.rows == again.rows
+    assert first.rules == again.rules
+    assert first.rows != other.rows
+    prompt = ceiling_prompt(first)
+    assert [said(first, prompt, row.text) for row in first.rows] == [
+        said(again, prompt, row.text) for row in first.rows
+    ]
+
+
+@pytest.mark.parametrize("family", CURABLE)
+def test_the_true_rules_reach_the_ceiling_in_any_wording(family: str) -> None:
+    world = make_world(family, SEED)
+    reached = [mean(world, ceiling_prompt(world, wording)) for wording in range(3)]
+    assert min(reached) > 0.8
+    assert max(reached) - min(reached) < 0.12
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_labels_are_wrong_now_and_then(family: str) -> None:
+    world = make_world(family, SEED)
+    wrong = sum(row.expected != row.truth for row in world.rows) / len(world.rows)
+    assert 0.01 < wrong < 0.08
+
+
+@pytest.mark.parametrize("family", CURABLE)
+def test_counting_words_does_not_solve_a_world(family: str) -> None:
+    world = make_world(family, SEED)
+    assert mean(world, miner.mined(world)) < MINER_LIMIT
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_our_metrics_score_as_the_benchmark_does(family: str, tmp_path: Path) -> None:
+    world = make_world(family, SEED)
+    endpoint = Endpoint(url="http://127.0.0.1:9")
+    ours.write_workspace(tmp_path, endpoint, world, "ours", 400)
+    config = load_config(tmp_path / "evals" / "world.yaml")
+    loaded = load(config)
+    checks = loaded.metrics
+    half = ceiling_prompt(world).rsplit("\n", len(world.rules) // 2)[0]
+
+    async def value(example: Example, output: str) -> float:
+        context = MetricContext(example=example, completion=Completion(text=output))
+        return sum([(await check.score(context)).value for check in checks]) / len(checks)
+
+    examples = {example.id: example for example in loaded.evalset.examples}
+    for row in world.split("val")[:20]:
+        output = said(world, half, row.text)
+        assert asyncio.run(value(examples[row.id], output)) == pytest.approx(score(world, row, output)[0])
+
+
+def mutation(world: World, rows: Sequence[Row]) -> list[dict[str, str]]:
+    shown = [
+        {"input": {"text": row.text}, "output": world.write(row.base), "expected": world.wanted(row)} for row in rows
+    ]
+    failures = "\n".join(json.dumps(item) for item in shown)
+    material = f"<prompt-a1>\nL1| {world.prompt}\n</prompt-a1>\n\n<failures-a1>\n{failures}\n</failures-a1>"
+    return [{"role": "system", "content": "Propose edits."}, {"role": "user", "content": material}]
+
+
+def test_more_failures_of_one_cause_make_it_surer_to_be_found() -> None:
+    world = make_world("slots", SEED)
+    found = {1: 0, 4: 0}
+    for rule in world.rules:
+        rows = [row for row in world.split("train") if row.cause.get("answer") == rule.id and row.truth == row.expected]
+        for shown in found:
+            reply = requests.answer(world, mutation(world, rows[:shown]))
+            texts = [edit["text"] for edit in json.loads(reply)["edits"]]
+            found[shown] += any(rule.value in text for text in texts)
+    assert found[4] > found[1]
+
+
+def test_our_search_improves_a_small_world_within_its_budget(tmp_path: Path) -> None:
+    world = make_world("slots", SEED)
+    with running_endpoint() as endpoint:
+        result = ours.run(endpoint, world, "ours", 400, keep=tmp_path)
+    (reached,) = result.reached
+    assert reached.score > mean(world, world.prompt) + 0.2
+    assert reached.calls <= 400
+    assert reached.calls == result.counts["search/task/calls"] + result.counts["search/reflection/calls"]
+    assert result.counts["test/task/calls"] == 2 * len(world.split("test"))
+
+
+def test_nothing_in_the_package_imports_the_worlds() -> None:
+    for path in (ROOT / "optimizer").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            assert not any(name.split(".")[0] == "benchmarks" for name in names), path
