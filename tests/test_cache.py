@@ -566,3 +566,18 @@ def test_a_caller_that_is_cancelled_does_not_take_its_row_back(tmp_path):
             assert cache.get(KEY) == ROMEO
 
     asyncio.run(main())
+
+
+def test_a_loop_that_is_gone_does_not_stop_the_writer(tmp_path):
+    with CompletionCache(tmp_path) as cache:
+
+        async def leave() -> None:
+            asyncio.ensure_future(cache.put(KEY, ROMEO))
+            await asyncio.sleep(0)
+
+        with closing(sqlite3.connect(tmp_path / "cache.db")) as other:
+            other.execute("BEGIN IMMEDIATE")  # holds the commit until the loop is closed
+            asyncio.run(leave())
+            other.rollback()
+        asyncio.run(cache.put("other", ROMEO))
+        assert cache.get(KEY) == cache.get("other") == ROMEO

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
@@ -83,7 +84,7 @@ class Writer:
         for row in rows:
             by_loop[row.loop].append(row)
         for loop, done in by_loop.items():
-            if not loop.is_closed():
+            with suppress(RuntimeError):  # The loop is closed: nobody waits any more, and the rows are written.
                 loop.call_soon_threadsafe(_tell, done, failure)
 
 
