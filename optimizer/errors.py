@@ -63,16 +63,36 @@ def _plain(text: str, most: int) -> str:
 
 
 class DataError(UserError):
-    """Rows, splits or prompt files are wrong; `problems` holds up to 20 of them."""
+    """Rows, splits or prompt files are wrong; `problems` holds all that were found.
+
+    The message tells up to 20 of them. What is wrong in the same way on several lines of a file is told once, with
+    the lines.
+    """
 
     shown: ClassVar[int] = 20
+    same: ClassVar[int] = 3
+    """Lines from which a problem is told once for all of them."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        lines = [str(problem) for problem in self.problems[: self.shown]]
-        if len(self.problems) > self.shown:
-            lines.append(f"... and {len(self.problems) - self.shown} more")
-        super().__init__("\n".join(lines))
+        alike: dict[tuple[str, ...], list[Problem]] = {}
+        for problem in self.problems:
+            file, _, line = problem.where.rpartition(":")
+            key = (file, problem.field, problem.problem, problem.fix) if line.isdecimal() else (str(problem),)
+            alike.setdefault(key, []).append(problem)
+        told = [lines for found in alike.values() for lines in self._told(found)]
+        if len(told) > self.shown:
+            told = [*told[: self.shown], f"... and {len(told) - self.shown} more"]
+        super().__init__("\n".join(told))
+
+    def _told(self, found: Sequence[Problem]) -> list[str]:
+        """One line a problem; for several of one kind the first, and the lines of the others."""
+        if len(found) < self.same or found[0].where == found[-1].where:
+            return [str(problem) for problem in found]
+        file = _plain(found[0].where.rpartition(":")[0], 1000)
+        lines = [problem.where.rpartition(":")[2] for problem in found[1:]]
+        more = ", ..." if len(lines) > self.shown else ""
+        return [str(found[0]), f"{file}: the same on {len(lines)} more lines: {', '.join(lines[: self.shown])}{more}"]
 
 
 class GateError(OptimizerError):

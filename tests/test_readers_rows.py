@@ -157,11 +157,21 @@ def test_every_problem_is_told_at_once_in_line_order(tmp_path: Path) -> None:
 
 
 def test_the_message_shows_twenty_problems_and_counts_the_rest(tmp_path: Path) -> None:
+    rows = "".join(f'{{"field {number}": NaN}}\n' for number in range(25))
     with pytest.raises(DataError) as caught:
-        load_examples(write(tmp_path, "[1]\n" * 25))
+        load_examples(write(tmp_path, rows))
+    assert len(caught.value.problems) == 25
     assert len(str(caught.value).splitlines()) == 21
     assert str(caught.value).endswith("... and 5 more")
-    assert caught.value.exit_code == 2
+
+
+def test_one_problem_on_many_lines_is_told_once(tmp_path: Path) -> None:
+    with pytest.raises(DataError) as caught:
+        load_examples(write(tmp_path, "[1]\n" * 25))
+    assert len(caught.value.problems) == 25
+    first, rest = str(caught.value).splitlines()
+    assert "rows.jsonl:1: the row is a list" in first
+    assert "rows.jsonl: the same on 24 more lines: 2, 3, 4, " in rest and rest.endswith(", 21, ...")
 
 
 def test_reading_stops_after_too_many_problems(tmp_path: Path) -> None:
