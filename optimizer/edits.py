@@ -35,7 +35,7 @@ class Edit:
     text: str | None = None
     """The new text, one line; None for a removal."""
     cluster: str = ""
-    """Id of the cluster it aims at; empty for a line of the user's own."""
+    """Id of the cluster it aims at; a line of the user's own is tried on the largest."""
     why: str = ""
     """The proposer's reason."""
     source: str = "mined"

@@ -109,15 +109,15 @@ class EditJudged:
     edit: Edit
     """The edit."""
     outcome: str
-    """`refused` by validation, `screened out`, `passed`."""
+    """`refused` by validation, `not tried`, `screened out`, `passed`."""
     reason: str
     """Why, in words."""
     mended: int = 0
-    """Failing rows of its cluster that pass with it."""
+    """Failing rows of its cluster whose broken expectation got better with it."""
     tried: int = 0
     """Failing rows that it was tried on."""
     broke: tuple[str, ...] = ()
-    """Guard rows that fail with it."""
+    """Rows whose score fell with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -163,9 +163,9 @@ class Progress:
     gain: float | None = None
     """Its gain over the baseline on val."""
     planned: int = 0
-    """Requests that the plan has used."""
+    """Requests that the search has asked for."""
     limit: int = 0
-    """Requests that the plan may use in this phase."""
+    """Requests that it may ask for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

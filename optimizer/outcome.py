@@ -107,7 +107,7 @@ class Trial:
     round: int
     """1 for the first."""
     number: int
-    """Optuna's number within the round's study."""
+    """1 for the first of its round; choices that were scored before make no trial."""
     choices: Mapping[str, str]
     """Slot id -> `keep` or an edit id."""
     candidate: str
@@ -117,7 +117,7 @@ class Trial:
     score: float | None
     """Mean on those rows."""
     gain: float | None
-    """Mean paired difference to the champion on those rows."""
+    """Mean paired difference on those rows to the best candidate so far, at first the champion."""
     partial: bool
     """Dropped before the last block."""
     reason: str

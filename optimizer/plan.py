@@ -45,7 +45,7 @@ def plan_for(*, calls: int | None, train: int, val: int, test: int) -> Plan:
 
     The test takes 2 x test rows first; a quarter of the rest is reserved for attribution; the remainder is the
     search's limit, baseline and mutator included. Raises BudgetExceeded where that cannot buy the baseline and one
-    look at an edit, with the number that would do.
+    proposal, with the number that would do.
     """
     total = max(MIN_CALLS, DEFAULT_CALLS_PER_ROW * (train + val + test)) if calls is None else calls
     rest = total - 2 * test

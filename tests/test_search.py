@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass
 
 from optimizer.cluster import cluster
 from optimizer.dataset import Example, Split
@@ -10,17 +11,32 @@ from optimizer.edits import END, Edit, Op
 from optimizer.errors import ErrorKind, ModelError
 from optimizer.evaluator import Purpose, by_id
 from optimizer.events import EditJudged, TrialEnded
+from optimizer.metrics.base import MetricContext
 from optimizer.mutate.propose import proposals_for
 from optimizer.outcome import Phase
+from optimizer.results import Score
 from optimizer.search.race import Race, blocks, race
 from optimizer.search.screen import PLACEBO, Candidates, Screened, screen
-from optimizer.search.space import Space, sampler_seed, space
+from optimizer.search.space import sampler_seed, space
 from optimizer.search.study import Champion, Found, search
 from tests.worlds import FunctionTarget, bench_of, seed_prompt
 
 
 def line(text: str, cluster_id: str = "c") -> Edit:
     return Edit(op=Op.ADD_LINE, after=END, text=text, cluster=cluster_id, source="llm")
+
+
+@dataclass(frozen=True)
+class Holds:
+    """Passes where the output holds a word."""
+
+    word: str
+    place: str
+
+    async def score(self, context: MetricContext) -> Score:
+        right = self.word in context.output
+        reason = "" if right else f"the output has no {self.word}"
+        return Score(metric=self.word, value=float(right), passed=right, reason=reason, place=self.place)
 
 
 def world(number: int) -> tuple[str, str]:
@@ -78,7 +94,26 @@ def test_the_placebo_is_asked_only_where_an_edit_looks_good():
     assert PLACEBO.slot == f"+{PLACEBO.id}"
 
 
-def test_a_row_that_fails_for_two_causes_counts_for_the_one_it_is_tried_for():
+def test_a_row_that_fails_for_two_causes_is_mended_only_where_this_cause_is_gone():
+    # Every output lacks the right word and breaks the format; the cure of one cause leaves the other as it is.
+    bench, _, _ = bench_of(lambda text, row: text, world, size=12)
+    bench.evaluator.metrics = (Holds(word="cure", place="text"), Holds(word="json", place="format"))
+    seed = seed_prompt()
+
+    async def go() -> tuple[Screened, ...]:
+        base = await bench.evaluator.evaluate(
+            seed, bench.train, Purpose(phase=Phase.SEARCH, split=Split.TRAIN, round=0)
+        )
+        proposals = proposals_for(seed, cluster(by_id(bench.train), base), base, by_id(bench.train), {})
+        edits = [line("cure", cause) for cause in proposals]
+        wanted = Candidates(champion=seed, base=base, proposals=proposals, edits=edits, rows=bench.train)
+        return await screen(bench, wanted, 1)
+
+    found = {item.edit.cluster: (item.mended, item.tried) for item in asyncio.run(go())}
+    assert sorted(found.values()) == [(0, 4), (8, 8)]
+
+
+def test_an_edit_must_mend_more_rows_than_it_makes_worse():
     item = Screened(edit=line("x"), mended=3, tried=4, worsened=("a", "b", "c"))
     assert not item.passed
     assert Screened(edit=line("x"), mended=4, tried=4, worsened=("a",)).rate == 0.75
@@ -92,7 +127,7 @@ def test_choices_begin_with_the_bundle_and_every_choice_is_a_prompt():
     assert first[0] == made.bundle
     assert first[1] == {**made.keep_all, "+x": made.slots[0].edits[0].id}
     assert made.candidate(made.keep_all).fingerprint == seed_prompt().fingerprint
-    assert len({made.candidate(choices).fingerprint for choices in first}) == len(first) - 0
+    assert len({made.candidate(choices).fingerprint for choices in first}) == len(first)
     assert sampler_seed(0, 1) != sampler_seed(0, 2) and sampler_seed(3, 1) == sampler_seed(3, 1)
 
 
@@ -169,4 +204,3 @@ def test_a_study_separates_a_good_edit_from_a_bad_one_and_stays_within_its_share
     assert "cure" in found.best.prompt.text and "poison" not in found.best.prompt.text
     assert before - bench.plan.left(Phase.SEARCH) <= 40 + (before - 40) // 2
     assert len([event for event in events if isinstance(event, TrialEnded)]) == found.trials
-    assert isinstance(space(seed, items), Space)

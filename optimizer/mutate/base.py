@@ -18,9 +18,9 @@ class Attempt:
     edit: Edit
     """The edit."""
     outcome: str
-    """In words: `mended 1 of 6 failing rows`, `refused: ...`."""
+    """In words: `mended 1 of 6 failing rows (a placebo mended 1)`."""
     broke: tuple[str, ...] = ()
-    """Ids of passing rows that it broke."""
+    """Ids of rows whose score fell with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

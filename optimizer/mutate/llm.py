@@ -228,8 +228,3 @@ def _one_line(value: object) -> str:
 
 def _line_id(value: object) -> str | None:
     return value.strip() if isinstance(value, str) and value.strip() else None
-
-
-def shown_rows(proposal: Proposal) -> Sequence[str]:
-    """Ids of the rows that a proposal shows, for the record."""
-    return [row.example.id for row in (*proposal.cluster.members[:MOST_MEMBERS], *proposal.passing[:MOST_PASSING])]

@@ -123,23 +123,23 @@ async def _against_placebo(
 ) -> tuple[Screened, ...]:
     """Try the placebo on the failing rows of every edit that looks good, where the plan has room for it."""
     hopeful = [item for item in screened if item.passed]
-    rows = {row.id: row for item in hopeful for row in _failing(wanted, item.edit)[: FIRST_ROWS + MORE_ROWS]}
+    rows = {row.id: row for item in hopeful for row in _tried(wanted, item)}
     placebo = apply(wanted.champion, [PLACEBO])
     if not rows or bench.evaluator.cost(placebo, list(rows.values())) > _room(bench, wanted):
         return tuple(screened)
     await _made(bench, wanted, placebo, (PLACEBO,), round_number)
     evaluation = await bench.evaluator.evaluate(placebo, list(rows.values()), _purpose(round_number))
     return tuple(
-        replace(item, placebo=_measured(item.edit, wanted, evaluation, _tried(wanted, item)).mended)
+        replace(item, placebo=_measured(item.edit, wanted, evaluation, {row.id for row in _tried(wanted, item)}).mended)
         if item.passed
         else item
         for item in screened
     )
 
 
-def _tried(wanted: Candidates, item: Screened) -> set[str]:
-    """The failing rows that an edit was tried on."""
-    return {row.id for row in _failing(wanted, item.edit)[: FIRST_ROWS + MORE_ROWS]}
+def _tried(wanted: Candidates, item: Screened) -> list[Example]:
+    """The failing rows that an edit was tried on: fewer where the plan had no room for the second step."""
+    return _failing(wanted, item.edit)[: item.tried]
 
 
 async def _try(
