@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from optimizer.edits import END, Edit, Op
 from optimizer.errors import FATAL, RETRYABLE, ErrorKind, ModelError, ProviderError, UserError
 from optimizer.evaluator import Bench
 from optimizer.events import Decided, EditJudged
+from optimizer.executors.together import together
 from optimizer.failures import Cluster, Failure
 from optimizer.mutate.base import Attempt, Mutator, Proposal
 from optimizer.mutate.validate import eval_shingles, objection
@@ -155,10 +155,9 @@ def _affordable(
 
 
 async def _ask(asked: Sequence[tuple[Proposal, Mutator]]) -> list[Answer]:
-    """Answers in the order asked. A fault that ends the run waits for the calls under way: they are paid for."""
-    calls = [mutator.propose(proposal) for proposal, mutator in asked]
+    """Answers in the order asked. Whatever ends the run waits for the calls under way: they are paid for."""
     answers: list[Answer] = []
-    for answer in await asyncio.gather(*calls, return_exceptions=True):
+    for answer in await together([mutator.propose(proposal) for proposal, mutator in asked]):
         if isinstance(answer, BaseException) and not isinstance(answer, ModelError):
             raise answer
         answers.append(answer)
