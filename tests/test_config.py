@@ -217,7 +217,7 @@ def test_an_override_can_stand_for_what_the_file_lacks(tmp_path: Path) -> None:
         (LEAST.replace("openai/gpt", "{name: m, base_url: 'http://h/v1?key=x'}"), "has something behind its path"),
         (LEAST.replace("openai/gpt", "{name: m, price: {input: -1, output: 1}}"), "model.price.input: must be "),
         (LEAST.replace("openai/gpt", "{name: m, price: {input: 1}}"), "model.price: 'output' is missing"),
-        (LEAST.replace("[contains]", "[]"), "romeo-bob.yaml:4: metrics: "),
+        (LEAST.replace("[contains]", "[]"), "romeo-bob.yaml:4: metrics: must not be empty (add one, or more)"),
         (LEAST.replace("[contains]", "contains"), "romeo-bob.yaml:4: metrics: must be a list, not 'contains'"),
         (LEAST.replace("[contains]", "\n  - contains\n  - {a: 1, b: 2}"), "romeo-bob.yaml:6: metrics[1]: not a metric"),
         (LEAST.replace("[contains]", "[3]"), "metrics[0]: not a metric"),
@@ -262,7 +262,7 @@ def test_a_fault_is_named_with_its_line(tmp_path: Path, text: str, said: str) ->
 def test_all_faults_are_told_at_once_in_line_order(tmp_path: Path) -> None:
     told = faults(tmp_path, "prompt: 1\ndata: 2\nmodel: 3\nmetrics: [4]\nseed: x\n", calls=-5)
     assert [line.split(":")[:2] for line in told[1:]] == [["romeo-bob.yaml", str(line)] for line in range(1, 6)]
-    assert told[0] == "--calls: budget.calls: must be greater than 0, not -5 (mend it)"
+    assert told[0] == "--calls: budget.calls: must be greater than 0, not -5 (write a larger number)"
 
 
 def test_a_misspelt_key_is_named_beside_the_missing_one(tmp_path: Path) -> None:

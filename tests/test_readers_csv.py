@@ -59,7 +59,7 @@ def test_a_cell_may_be_longer_than_the_csv_module_allows(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("text", "caps", "said"),
     [
-        ("q,e\na,b\nc\n", {}, ":3: 1 cells, and the header has 2"),
+        ("q,e\na,b\nc\n", {}, ":3: 1 cell, and the header has 2"),
         ('q,e\n"a\nb",c,d\nx,y\n', {}, ":2: 3 cells, and the header has 2"),
         ("q,q\na,b\n", {}, ":1: q: 2 columns have this name"),
         ("q,\na,b\n", {}, ":1: a column without a name"),

@@ -99,8 +99,8 @@ def test_a_repeat_that_names_a_split_gives_it_to_the_row_that_is_kept(tmp_path: 
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "rows.jsonl: no examples in rows.jsonl (add rows)"),
-        (b"\n \n\t\n", "rows.jsonl: no examples in rows.jsonl (add rows)"),
+        (b"", "rows.jsonl: no examples in the file (add rows)"),
+        (b"\n \n\t\n", "rows.jsonl: no examples in the file (add rows)"),
         (GOOD + '{"question": "b", "exp', "rows.jsonl:2: not JSON: Unterminated string starting at (column 19)"),
         (GOOD + '{"question": "b",}\n', "rows.jsonl:2: not JSON: "),
         ('[\n{"question": "a"}\n]\n', "rows.jsonl:1: this is JSON, not JSONL"),

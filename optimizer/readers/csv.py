@@ -34,7 +34,7 @@ class Rows:
                 if header is None:
                     return
             elif len(cells) != len(header):
-                problem = f"{len(cells)} cells, and the header has {len(header)}"
+                problem = f"{len(cells)} {'cell' if len(cells) == 1 else 'cells'}, and the header has {len(header)}"
                 found.add(line, "", problem, "quote cells that hold the delimiter or a quote")
             elif nul := [name for name, cell in zip(header, cells, strict=True) if "\0" in cell]:
                 found.add(line, nul[0], "a NUL character", "take it out")

@@ -65,7 +65,7 @@ def load_examples(spec: DataSpec, caps: Caps = CAPS) -> tuple[tuple[Example, ...
         if (row := taking.row(raw)) is not None:
             rows.append(row)
     if not rows and not found:
-        raise fault(spec.path, f"no examples in {spec.path.name}", "add rows")
+        raise fault(spec.path, "no examples in the file", "add rows")
     if name == "csv":
         parse_expected(rows, spec, found)
     return _checked(rows, spec, found, read, taking.unused)

@@ -23,6 +23,20 @@ _WANTED = {
     "model_attributes_type": "must be a mapping",
     "none_required": "must be empty",
     "finite_number": "must be a finite number",
+    "too_short": "must not be empty",
+}
+_FIXES = {
+    "int_type": "write a whole number, without quotes",
+    "float_type": "write a number, without quotes",
+    "bool_type": "write true or false, without quotes",
+    "list_type": "write a list: one `- item` a line",
+    "too_short": "add one, or more",
+    "greater_than": "write a larger number",
+    "greater_than_equal": "write a larger number",
+    "less_than": "write a smaller number",
+    "less_than_equal": "write a smaller number",
+    "finite_number": "write a plain number",
+    "literal_error": "write one of these",
 }
 
 
@@ -75,13 +89,14 @@ def _told(detail: dict[str, Any], place: Place, shape: type[BaseModel]) -> tuple
         problem, _, fix = str(detail["ctx"]["error"]).partition("; ")
         return problem, fix or "mend it"
     problem = _WANTED.get(kind) or str(detail["msg"]).replace("Input should be", "must be")
-    return f"{problem}, not {_brief(detail['input'])}", _fix(kind, detail["input"])
+    told = problem if kind == "too_short" else f"{problem}, not {_brief(detail['input'])}"
+    return told, _fix(kind, detail["input"])
 
 
 def _fix(kind: str, value: Any) -> str:
     if kind == "string_type" and isinstance(value, int | float):
         return "write it in quotes"
-    return "mend it"
+    return _FIXES.get(kind, "mend it")
 
 
 def _brief(value: Any) -> str:
