@@ -87,6 +87,8 @@ def test_several_problems_stand_under_each_other(capsys: pytest.CaptureFixture[s
         (["run", "evals/example.yaml", "--param", "api_key=1"], 2, "looks like a secret"),
         (["run", "evals/example.yaml", "--mutator-base-url", "http://x"], 2, "goes with --mutator"),
         (["run", "evals/example.yaml", "nope"], 2, "goes with --resume"),
+        (["run", "evals/example.yaml", "--run-id", ""], 2, "run id '': not usable"),
+        (["run", "evals/example.yaml", "--run-id", "-x"], 2, "the first no dot or dash"),
         (["run", "evals/example.yaml", "nope", "--resume"], 2, "no runs"),
         (["run", "--resume"], 2, "no unfinished run"),
         (["run", "evals/example.yaml", "--model", "openai/x"], 2, "OPENAI_API_KEY"),

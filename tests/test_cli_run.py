@@ -169,6 +169,13 @@ def test_resume_starts_a_run_where_there_is_none(workspace: Path) -> None:
     assert cli("runs", "--json").json == [before], "a run that has ended is not run again"
 
 
+def test_a_run_that_did_not_end_is_spoken_of_until_a_later_one_does(workspace: Path) -> None:
+    refused = ("--base-url", "http://127.0.0.1:1/v1", "--model", "openai/x")
+    assert cli("run", CONFIG, *refused, "--run-id", "stuck").code == 6
+    assert "note: run stuck of this eval file did not end" in cli("run", CONFIG).err
+    assert "note: " not in cli("run", CONFIG).err
+
+
 def test_an_interrupted_run_is_gone_on_with(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as patched:
 
@@ -230,7 +237,11 @@ def test_apply_warns_of_what_is_not_proved(with_run: Path, tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     sample_run.write(tmp_path, sample_run.until(ClustersFound, sample_run.events()))
     Path("app.yaml").write_text("system: old\n", encoding="utf-8")
-    done = cli("apply", "--file", "app.yaml", "--key", "system")
+    place = ("--file", "app.yaml", "--key", "system")
+    refused = cli("apply", *place)
+    assert refused.code == 2 and f"the latest run, {sample_run.RUN}, has not ended (name a run" in refused.err
+    assert Path("app.yaml").read_text("utf-8") == "system: old\n", "only a run that is named goes there unproved"
+    done = cli("apply", sample_run.RUN, *place)
     assert done.code == 0 and "has not ended" in done.err
 
 

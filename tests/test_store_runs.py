@@ -16,7 +16,7 @@ from tests.sample_run import RUN, SEED, WINNER, begin, emit, evalset, events, fa
 
 
 @pytest.mark.parametrize(
-    "run_id", ["", ".", "..", "latest", "../x", "a/b", "a\\b", "a\x00b", "a b", "x" * 81, "%2e%2e%2f", "ä"]
+    "run_id", ["", ".", "..", "latest", "../x", "a/b", "a\\b", "a\x00b", "a b", "-x", ".x", "x" * 81, "%2e%2e%2f", "ä"]
 )
 def test_an_id_that_could_lead_elsewhere_is_refused(tmp_path, run_id):
     with pytest.raises(UserError, match="run id"):

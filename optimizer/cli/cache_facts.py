@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from optimizer.cli import out
 from optimizer.errors import StoreError
 from optimizer.report.sheet import Sheet
-from optimizer.report.wording import money
+from optimizer.report.wording import counted, money
 from optimizer.store import RunReader, Spending, list_runs, spending
 
 if TYPE_CHECKING:
@@ -58,13 +58,13 @@ def page(facts: dict[str, Any]) -> Text:
     """The same on a page."""
     sheet = Sheet(width=out.width(), color=out.color())
     size = f"{facts['bytes'] / MEGABYTE:.1f} MB" if facts["bytes"] >= MEGABYTE / 10 else f"{facts['bytes']:,} bytes"
-    sheet.fact("holds", f"{facts['entries']:,} answers, {size}, in {facts['folder']}")
+    sheet.fact("holds", f"{counted(facts['entries'], 'answer')}, {size}, in {facts['folder']}")
     if facts["oldest"] is not None and facts["newest"] is not None:
         sheet.fact("stored", f"{_day(facts['oldest'])} to {_day(facts['newest'])} UTC")
     runs = facts["runs"]
     saved = "price unknown" if runs["saved_usd"] is None else money(runs["saved_usd"])
     told = f"{runs['saved_calls']:,} requests answered without sending, {runs['saved_tokens']:,} tokens, {saved}"
-    sheet.fact("saved", f"{told}; {runs['paid_calls']:,} calls paid, in {runs['count']} runs")
+    sheet.fact("saved", f"{told}; {runs['paid_calls']:,} calls paid, in {counted(runs['count'], 'run')}")
     return sheet.text
 
 

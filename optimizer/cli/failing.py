@@ -66,9 +66,9 @@ def page(facts: dict[str, Any]) -> Text:
         for name in ("open", "fixed", "unknown"):
             if found[name]:
                 sheet.wrapped(" " * 13, f"{name} {_ids(found[name])}", "green" if name == "fixed" else "")
-    sheet.heading("next")
-    first = clusters[0]["id"] if clusters else "CLUSTER"
-    sheet.line((f"  optimizer failures {facts['run']} --cluster {first}", ""))
+    if clusters:
+        sheet.heading("next")
+        sheet.line((f"  optimizer failures {facts['run']} --cluster {clusters[0]['id']}", ""))
     return sheet.text
 
 

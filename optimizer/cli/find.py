@@ -47,13 +47,20 @@ def opened(run: str) -> Iterator[RunReader]:
         yield reader
 
 
-def taken(target: str | None) -> Taken:
+def taken(target: str | None, *, proved: bool = False) -> Taken:
     """What a run or `NAME@vN` stands for; None is the latest run.
+
+    Args:
+        target: what the user named.
+        proved: refuse a latest run that has not ended, unless it is named by its id.
 
     Raises UserError where it stands for nothing.
     """
     if target is None or target == LATEST:
-        return _of_run(LATEST)
+        found = _of_run(LATEST)
+        if proved and found.provenance is None:
+            raise UserError(f"the latest run, {found.run}, has not ended (name a run, or NAME@vN)")
+        return found
     if is_prompt(target):
         return _of_version(target)
     try:

@@ -66,10 +66,12 @@ def wanted(eval_file: Path | None, run: str | None, run_id: str | None, *, resum
 
 def run(wanted: Wanted, config: RunConfig, *, tries: tuple[str, ...], arguments: Sequence[str] | None) -> Ended:
     """Run to the end, with progress. Raises Interrupted with the command that goes on, where the user stopped it."""
-    unfinished = _unfinished(config.name) if wanted.run_id is None else None
-    if unfinished and not wanted.resume:
-        out.note(f"note: run {unfinished} of this eval file did not end; --resume goes on with it")
-    run_id = wanted.run_id or (unfinished if wanted.resume else None) or new_run_id(find.ROOT, config.name)
+    run_id = wanted.run_id
+    if run_id is None:
+        unfinished = _unfinished(config.name)
+        if unfinished and not wanted.resume and unfinished == _latest(config.name):
+            out.note(f"note: run {unfinished} of this eval file did not end; --resume goes on with it")
+        run_id = (unfinished if wanted.resume else None) or new_run_id(find.ROOT, config.name)
     order = Order(config=config, root=find.ROOT, run_id=run_id, resume=wanted.resume, tries=tries)
     display = Display(config.name, stand_in=config.model.stand_in)
     resume = resume_command(arguments or ("run", str(config.path)), run_id)
@@ -123,6 +125,11 @@ def check(outcome: Outcome, *, require_gain: bool) -> None:
         raise GateError(f"{outcome.verdict}: {outcome.reason}")
     if require_gain and outcome.verdict is not Verdict.GAIN_SHOWN:
         raise GainNotShown(f"--require-gain: the verdict is {outcome.verdict}: {outcome.reason}")
+
+
+def _latest(name: str) -> str | None:
+    """The latest run of one eval file: what began before it is no longer worth a word."""
+    return next((info.id for info in list_runs(find.ROOT) if info.name == name), None)
 
 
 def _unfinished(name: str | None) -> str | None:

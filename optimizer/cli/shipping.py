@@ -48,7 +48,7 @@ def apply(
     from optimizer.cli import ship_out
     from optimizer.export.apply import Place, plan, write
 
-    found = find.taken(target)
+    found = find.taken(target, proved=True)
     patch = plan(found.prompt, Place(file=file, key=key, message=message), found.base)
     if patch.changes and not dry_run:
         write(patch)

@@ -12,8 +12,8 @@ from pathlib import Path
 
 from optimizer.errors import UserError
 
-RUN_ID = re.compile(r"[A-Za-z0-9._-]{1,80}")
-"""What a run may be called; `.` and `..` it may not."""
+RUN_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,79}")
+"""What a run may be called: with a dash at its start it could not be named on a command line."""
 LATEST = "latest"
 """Stands for the run that began last."""
 
@@ -61,10 +61,10 @@ def run_folder(root: Path, run_id: str) -> RunFolder:
 
     Raises UserError for an id that is none, and for a link that leads out of `runs/`.
     """
-    if not RUN_ID.fullmatch(run_id) or run_id in {".", "..", LATEST}:
+    if not RUN_ID.fullmatch(run_id) or run_id == LATEST:
         raise UserError(
-            f"run id {run_id[:80]!r}: 1 to 80 letters, digits, dots, dashes and underscores, and not `.`, `..` or "
-            f"`{LATEST}`"
+            f"run id {run_id[:80]!r}: not usable (use 1 to 80 letters, digits, dots, dashes and underscores, the first "
+            f"no dot or dash, and not `{LATEST}`)"
         )
     path = runs_folder(root) / run_id
     if path.is_symlink() and path.resolve().parent != runs_folder(root).resolve():
