@@ -19,7 +19,7 @@ from optimizer.mutate.base import Attempt, Proposal
 from optimizer.mutate.llm import LlmMutator, material, parse_reply
 from optimizer.mutate.mined import MinedMutator
 from optimizer.mutate.propose import check_tries, expected_labels
-from optimizer.mutate.validate import eval_shingles, objection
+from optimizer.mutate.validate import copied_runs, objection
 from optimizer.prompt import build
 from optimizer.results import Completion, Evaluation, Result, Score
 
@@ -133,7 +133,15 @@ def test_mined_confusion_names_the_words_that_give_it_away():
 )
 def test_refused_edits(edit, told):
     rows = [Example(id="r", inputs={"q": "Zero one two three four five six seven eight nine"})]
-    assert told in (objection(edit, PROMPT, eval_shingles(rows)) or "")
+    assert told in (objection(edit, PROMPT, copied_runs([edit.text or ""], rows)) or "")
+
+
+def test_runs_of_words_are_found_in_nested_inputs_and_in_expected_values():
+    nested = Example(id="r", inputs={"q": {"deep": ["one two, three four five Six seven eight"]}}, expected={"a": "x"})
+    expected = Example(id="s", inputs={"q": "who"}, expected="one two three four five six seven eight")
+    text = "So: one two three four five six seven eight."
+    assert copied_runs([text], [nested]) == copied_runs([text, ""], [expected]) != frozenset()
+    assert copied_runs(["one two three four five six seven", ""], [nested, expected]) == frozenset()
 
 
 LINKED = build(

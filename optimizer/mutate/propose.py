@@ -14,7 +14,7 @@ from optimizer.events import Decided, EditJudged
 from optimizer.executors.together import together
 from optimizer.failures import Cluster, Failure
 from optimizer.mutate.base import Attempt, Mutator, Proposal
-from optimizer.mutate.validate import eval_shingles, objection
+from optimizer.mutate.validate import copied_runs, objection
 from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
 from optimizer.results import Evaluation
@@ -100,7 +100,8 @@ async def propose(bench: Bench, proposers: Proposers, proposals: Mapping[str, Pr
     asked = [(proposal, mutator) for proposal in proposals.values() for mutator in proposers.mutators]
     answers = await _ask(asked)
     await _report_faults(bench, proposers, answers, number)
-    copied = eval_shingles([*bench.train, *bench.val, *bench.test])
+    texts = [edit.text or "" for answer in answers if not isinstance(answer, ModelError) for edit in answer]
+    copied = copied_runs(texts, [*bench.train, *bench.val, *bench.test])
     # Two clusters may bring the same edit: it is tried for each, since it may mend one and not the other.
     seen = {(cluster_id, tried.edit.id) for cluster_id, proposal in proposals.items() for tried in proposal.attempts}
     edits: list[Edit] = []

@@ -25,14 +25,18 @@ JOINERS = frozenset("\u200c\u200d")
 """Zero-width joiners are part of emoji and of several scripts."""
 
 
-def eval_shingles(examples: Iterable[Example]) -> frozenset[tuple[str, ...]]:
-    """All runs of 8 words of eval text: what a prompt must not copy."""
-    runs: set[tuple[str, ...]] = set()
-    for example in examples:
+def copied_runs(texts: Iterable[str], examples: Iterable[Example]) -> frozenset[tuple[str, ...]]:
+    """Those runs of 8 words of the texts that stand in the eval set, too: what a prompt must not copy.
+
+    The texts are few and short; all runs of a large eval set would fill the memory.
+    """
+    wanted = {run for text in texts for run in _runs(text)}
+    found: set[tuple[str, ...]] = set()
+    for example in examples if wanted else ():
         for value in (*example.inputs.values(), example.expected):
             if value is not None:
-                runs.update(_runs(display(value)))
-    return frozenset(runs)
+                found.update(run for run in _runs(display(value)) if run in wanted)
+    return frozenset(found)
 
 
 def objection(edit: Edit, prompt: Prompt, copied: frozenset[tuple[str, ...]]) -> str | None:
@@ -41,7 +45,7 @@ def objection(edit: Edit, prompt: Prompt, copied: frozenset[tuple[str, ...]]) ->
     Args:
         edit: the proposal.
         prompt: the champion that it would change.
-        copied: runs of eval words from `eval_shingles`.
+        copied: runs of eval words from `copied_runs`.
     """
     return _place(edit, prompt) or (None if edit.text is None else _text(edit.text, edit, prompt, copied))
 
