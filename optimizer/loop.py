@@ -208,7 +208,7 @@ def _nothing_to_do(bench: Bench, state: RunState, clusters: Sequence[Cluster]) -
 async def _study(bench: Bench, state: RunState, screened: Sequence[Screened], number: int) -> Found:
     searched = space(state.champion.prompt, screened)
     if not searched.slots:
-        return Found(best=state.champion, trials=0, reason="no edit mended more than it broke")
+        return Found(best=state.champion, trials=0, reason="no edit passed the screen")
     return await search(bench, state.champion, searched, number, state.baseline.mean)
 
 
