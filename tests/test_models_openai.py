@@ -8,6 +8,7 @@ import pytest
 
 from optimizer.errors import ConfigError, ErrorKind, ModelError
 from optimizer.models.base import Request, UnusableReply
+from optimizer.models.faults import one_line
 from optimizer.models.openai import endpoint_of, open_openai, parse
 from optimizer.prompt import Message
 from optimizer.results import Completion, Usage
@@ -173,7 +174,21 @@ def test_nobody_at_the_address():
         return caught.value
 
     error = asyncio.run(main())
-    assert error.kind is ErrorKind.CONNECTION and "127.0.0.1:9" in error.message and error.__context__ is None
+    assert error.kind is ErrorKind.CONNECTION and error.__context__ is None
+    assert error.message == "127.0.0.1:9: cannot be reached: Connection refused"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("cannot connect to h:1 ssl:<ssl.SSLContext object at 0x7f00> [x]", "cannot connect to h:1 [x]"),
+        ("cannot connect to h:1 ssl:default [x]", "cannot connect to h:1 [x]"),
+        ("<coroutine object at 0x7f00>", "<coroutine>"),
+        ("an example with an x, and the key long-enough-1", "an example with an x, and the key [key]"),
+    ],
+)
+def test_a_message_keeps_no_innards_and_no_key(text: str, said: str) -> None:
+    assert one_line(text, ["x", "", "long-enough-1"]) == said
 
 
 def reply(**change: Any) -> dict[str, Any]:

@@ -25,6 +25,10 @@ _KINDS = {
     429: ErrorKind.RATE_LIMIT,
 }
 _KEY_LIKE = re.compile(r"\b(?:sk|gsk|xai)[-_][\w*.…-]{6,}|\bAIza[\w-]{10,}|\bBearer\s+\S+")
+_INNARDS = re.compile(r" ssl:(?:<[^>]*>|\w+)|(?<=\w) object at 0x[0-9a-f]+")
+"""What clients tell of their own objects."""
+SHORTEST_SECRET = 8
+"""A key below this many characters is a placeholder, and would black out plain words."""
 _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[A-Za-z]|"
     r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\ud800-\udfff]+"
@@ -79,8 +83,8 @@ def _seconds(text: str | None) -> float | None:
 def one_line(text: str, secrets: Iterable[str] = ()) -> str:
     """A provider's words, fit for an error: one line, no control characters, no key, not too long."""
     for secret in secrets:
-        if secret:
+        if len(secret) >= SHORTEST_SECRET:
             text = text.replace(secret, "[key]")
-    text = _KEY_LIKE.sub("[key]", _CONTROL.sub(" ", text))
+    text = _INNARDS.sub("", _KEY_LIKE.sub("[key]", _CONTROL.sub(" ", text)))
     text = " ".join(text.split())
     return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 3] + "..."

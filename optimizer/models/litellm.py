@@ -12,7 +12,7 @@ from typing import Any
 
 from optimizer.errors import ErrorKind, ModelError
 from optimizer.models.base import Request, check_usable, usage_of
-from optimizer.models.faults import kind_of, one_line, retry_after
+from optimizer.models.faults import SHORTEST_SECRET, kind_of, one_line, retry_after
 from optimizer.results import Completion
 
 _ENVIRONMENT = {
@@ -32,8 +32,6 @@ _CALLBACKS = (
 )
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 _SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
-_LEAST_SECRET = 8
-"""Characters from which the value of such a variable is taken for a secret."""
 _NOT_A_REPLY = "Empty or invalid response"
 """How litellm begins to say that a 200 was no chat completion."""
 
@@ -183,5 +181,5 @@ def _secrets() -> tuple[str, ...]:
     return tuple(
         value
         for name, value in os.environ.items()
-        if len(value) >= _LEAST_SECRET and any(word in name.upper() for word in _SECRET_NAMES)
+        if len(value) >= SHORTEST_SECRET and any(word in name.upper() for word in _SECRET_NAMES)
     )

@@ -65,7 +65,7 @@ class OpenAIModel:
         except TimeoutError:
             fault = self._fault(ErrorKind.TIMEOUT, f"no connection within {CONNECT_SECONDS:.0f} s")
         except (ClientError, OSError) as error:
-            fault = self._fault(ErrorKind.CONNECTION, str(error) or type(error).__name__)
+            fault = self._fault(ErrorKind.CONNECTION, _why(error))
         # Raised out here: aiohttp's errors carry the request's headers, and so the key.
         if fault is not None:
             raise fault
@@ -202,6 +202,15 @@ def _complaint(raw: bytes) -> tuple[str, object]:
     if not isinstance(error, dict):
         return str(error), None
     return str(error.get("message") or _start(raw)), error.get("code") or error.get("type")
+
+
+def _why(error: Exception) -> str:
+    """Why there is no connection, in the system's words where it has some: `cannot be reached: Connection refused`."""
+    inner = getattr(error, "os_error", error)
+    if not isinstance(inner, OSError) or inner.errno is None:
+        return str(error) or type(error).__name__
+    # A name that cannot be resolved has a negative number and words of its own.
+    return f"cannot be reached: {os.strerror(inner.errno) if inner.errno > 0 else inner.strerror}"
 
 
 def _start(raw: bytes) -> str:
