@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from optimizer.intake import take_in as load
 from optimizer.dataset import Split
 from optimizer.errors import UserError
+from optimizer.intake import take_in as load
 from optimizer.readers.config import config_json_schema, load_config
 
 PAGE = (Path(__file__).parent.parent / "docs" / "eval-file.md").read_text(encoding="utf-8")
