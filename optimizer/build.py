@@ -14,8 +14,9 @@ from typing import Any
 from optimizer import loop
 from optimizer.budget import Budget, Spent
 from optimizer.cluster import cluster
-from optimizer.config import ModelSpec, RunConfig
+from optimizer.config import BudgetSpec, ModelSpec, RunConfig
 from optimizer.dataset import Split
+from optimizer.errors import ConfigError
 from optimizer.evaluator import Bench, Evaluator, Purpose, by_id
 from optimizer.events import Event, Sink
 from optimizer.executors.local import LocalExecutor
@@ -225,7 +226,7 @@ async def _opened(loaded: Loaded, root: Path, sink: Sink, writer: RunWriter | No
     config = loaded.config
     resumed = writer is not None and writer.resumed
     known: Mapping[str, Completion] = writer.known_completions() if writer and resumed else {}
-    budget = Budget(config.budget, spent=_spent(writer) if writer and resumed else None)
+    budget = Budget(config.budget, spent=_spent(writer, config.budget) if writer and resumed else None)
     specs = [config.model, *([config.mutator] if config.mutator else [])]
     for spec in specs:
         budget.require_price(spec.name, list_price(spec))
@@ -241,15 +242,21 @@ async def _opened(loaded: Loaded, root: Path, sink: Sink, writer: RunWriter | No
                     store=cache,
                     sink=sink,
                     budget=budget,
-                    prices=known_prices(specs),
+                    # The same name may cost something else at another address.
+                    prices=known_prices(one for one in specs if account(one) == account(spec)),
                     known=known,
                     terms=terms,
                 )
         yield Live(models=models, config=config)
 
 
-def _spent(writer: RunWriter) -> Spent:
+def _spent(writer: RunWriter, limits: BudgetSpec) -> Spent:
     before = writer.spent()
+    if before.billed_usd is None and limits.usd is not None:
+        raise ConfigError(
+            f"budget.usd: what run {writer.id} has cost so far cannot be told, since a price was not known or no reply "
+            "counts its tokens; go on with budget.calls or budget.tokens"
+        )
     with writer.reader() as reader:
         seconds = reader.seconds
     return Spent(calls=before.calls, tokens=before.billed_tokens, usd=before.billed_usd or 0.0, seconds=seconds)

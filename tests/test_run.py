@@ -13,7 +13,7 @@ import pytest
 
 from optimizer.build import Ended, Order, execute
 from optimizer.dataset import Example, Split
-from optimizer.errors import ProviderError
+from optimizer.errors import ConfigError, ProviderError
 from optimizer.outcome import Phase, Role, Verdict
 from optimizer.prompt import Prompt
 from optimizer.readers.config import load_config
@@ -182,3 +182,40 @@ def test_a_run_that_a_failing_provider_ended_goes_on_once_it_answers(workspace):
     with RunReader(workspace, "r1") as reader:
         assert spending(reader).calls == len(server.log)
         assert not list(reader.evaluation(ended.outcome.winner, Split.TEST).errors)
+
+
+def test_the_same_name_at_another_address_has_its_own_price(workspace):
+    with running_server() as dear, running_server() as free:
+        run(
+            workspace,
+            "romeo-bob",
+            "r1",
+            model={"name": "openai/offline", "base_url": dear.base_url, "price": {"input": 10, "output": 10}},
+            mutator={"name": "openai/offline", "base_url": free.base_url, "price": {"input": 0, "output": 0}},
+        )
+    with RunReader(workspace, "r1") as reader:
+        calls = list(reader.calls())
+    cost = {
+        role: sum(call.completion.cost or 0.0 for call in calls if call.role is role and call.completion)
+        for role in Role
+    }
+    tokens = sum(
+        call.completion.usage.input_tokens + call.completion.usage.output_tokens
+        for call in calls
+        if call.role is Role.TASK and call.completion
+    )
+    assert cost[Role.TASK] == pytest.approx(tokens * 10 / 1_000_000)
+    assert cost[Role.MUTATOR] == 0
+
+
+def test_a_budget_in_dollars_is_refused_where_the_dollars_so_far_cannot_be_told(workspace):
+    with running_server(faults=lambda seen: refuse(401) if seen.index >= 20 else None) as server:
+        model = {"name": "openai/m", "base_url": server.base_url}
+        with pytest.raises(ProviderError):
+            run(workspace, "romeo-bob", "r1", model=model, concurrency=4)
+        sent = len(server.log)
+        overrides = {"model": {**model, "price": {"input": 1, "output": 1}}, "usd": 5.0}
+        config = load_config(workspace / "evals" / "romeo-bob.yaml", overrides)
+        with pytest.raises(ConfigError, match="what run r1 has cost so far cannot be told"):
+            asyncio.run(execute(Order(config=config, root=workspace, run_id="r1", resume=True)))
+        assert len(server.log) == sent

@@ -32,12 +32,18 @@ class Spending:
     """Input and output tokens of saved requests."""
     usd: float | None = 0.0
     """Of all replies; None where the price of one is unknown."""
+    known_usd: float = 0.0
+    """Of the replies whose price is known."""
     saved_usd: float | None = 0.0
     """What the saved requests cost when they were paid; None where that is unknown."""
     lost_tokens: int = 0
     """Estimate for attempts without an end: the mean of their role."""
     lost_usd: float = 0.0
     """Estimate for attempts without an end: the mean of their role."""
+    unclear_tokens: int = 0
+    """The same for those that ended and may have been paid: neither reply nor refusal, or a reply without a count."""
+    unclear_usd: float | None = 0.0
+    """The same; None where a price is unknown, or no reply has a count."""
     by_role: Mapping[Role, int] = field(default_factory=dict)
     """Attempts of each role."""
     by_phase: Mapping[Phase, int] = field(default_factory=dict)
@@ -50,18 +56,18 @@ class Spending:
 
     @property
     def billed_tokens(self) -> int:
-        """The same with the estimate for attempts without an end: what a budget must count."""
-        return self.tokens + self.lost_tokens
+        """The same with all estimates: what a budget must count."""
+        return self.tokens + self.lost_tokens + self.unclear_tokens
 
     @property
     def billed_usd(self) -> float | None:
-        """US dollars with the estimate for attempts without an end; None where a price is unknown."""
-        return None if self.usd is None else self.usd + self.lost_usd
+        """US dollars with all estimates; None where they cannot be told."""
+        return None if self.unclear_usd is None else self.known_usd + self.lost_usd + self.unclear_usd
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Group:
-    """Calls of one role, phase and state."""
+    """Calls of one role, phase and state; those of which it is not clear what they used apart."""
 
     role: Role
     phase: Phase
@@ -71,6 +77,7 @@ class _Group:
     outputs: int
     usd: float
     unpriced: int
+    unclear: bool
 
     @property
     def endless(self) -> bool:
@@ -79,29 +86,15 @@ class _Group:
 
 def spending(reader: RunReader) -> Spending:
     """What was sent so far, in all sessions."""
-    rows = reader.query(
-        "SELECT role, phase, state, COUNT(*), TOTAL(input_tokens), TOTAL(output_tokens), TOTAL(cost), "
-        "COUNT(digest) - COUNT(cost) "
-        "FROM calls GROUP BY role, phase, state"
-    )
-    groups = [
-        _Group(
-            role=Role(role),
-            phase=Phase(phase),
-            state=state,
-            calls=calls,
-            inputs=int(inputs),
-            outputs=int(outputs),
-            usd=usd,
-            unpriced=unpriced,
-        )
-        for role, phase, state, calls, inputs, outputs, usd, unpriced in rows
-    ]
+    groups = _groups(reader)
     sent = [group for group in groups if group.state != SAVED]
     replied = [group for group in groups if group.state in (ANSWERED, FAILED)]
     answered = [group for group in groups if group.state == ANSWERED]
     saved = [group for group in groups if group.state == SAVED]
     endless = [group for group in groups if group.endless]
+    unclear = [group for group in replied if group.unclear]
+    like = [group for group in answered if not group.unclear]
+    priced = not any(group.unpriced for group in replied if not group.unclear) and bool(like or not unclear)
     return Spending(
         calls=_calls(sent),
         answered=_calls(answered),
@@ -112,12 +105,52 @@ def spending(reader: RunReader) -> Spending:
         output_tokens=sum(group.outputs for group in replied),
         saved_tokens=sum(group.inputs + group.outputs for group in saved),
         usd=_usd(replied),
+        known_usd=sum(group.usd for group in replied),
         saved_usd=_usd(saved),
-        lost_tokens=round(_estimate(endless, answered, lambda group: group.inputs + group.outputs)),
-        lost_usd=_estimate(endless, answered, lambda group: group.usd),
+        lost_tokens=round(_estimate(endless, like, _tokens)),
+        lost_usd=_estimate(endless, like, _dollars),
+        unclear_tokens=round(_estimate(unclear, like, _tokens)),
+        unclear_usd=_estimate(unclear, like, _dollars) if priced else None,
         by_role={role: _calls([group for group in sent if group.role is role]) for role in Role},
         by_phase={phase: _calls([group for group in sent if group.phase is phase]) for phase in Phase},
     )
+
+
+_UNCLEAR = (
+    f"CASE WHEN digest IS NOT NULL THEN input_tokens + output_tokens = 0 AND cost IS NULL WHEN state = '{FAILED}' "
+    "THEN COALESCE(CASE WHEN json_valid(error) THEN json_extract(error, '$.status') END, 0) < 300 ELSE 0 END"
+)
+"""A reply without a count, or an end without reply and refusal. A reply that is free needs no count."""
+
+
+def _groups(reader: RunReader) -> list[_Group]:
+    rows = reader.query(
+        f"SELECT role, phase, state, {_UNCLEAR}, COUNT(*), TOTAL(input_tokens), TOTAL(output_tokens), TOTAL(cost), "
+        "COUNT(digest) - COUNT(cost) "
+        "FROM calls GROUP BY 1, 2, 3, 4"
+    )
+    return [
+        _Group(
+            role=Role(role),
+            phase=Phase(phase),
+            state=state,
+            unclear=bool(unclear),
+            calls=calls,
+            inputs=int(inputs),
+            outputs=int(outputs),
+            usd=usd,
+            unpriced=unpriced,
+        )
+        for role, phase, state, unclear, calls, inputs, outputs, usd, unpriced in rows
+    ]
+
+
+def _tokens(group: _Group) -> float:
+    return group.inputs + group.outputs
+
+
+def _dollars(group: _Group) -> float:
+    return group.usd
 
 
 def _calls(groups: Sequence[_Group]) -> int:
@@ -130,10 +163,10 @@ def _usd(groups: Sequence[_Group]) -> float | None:
     return sum(group.usd for group in groups)
 
 
-def _estimate(endless: Sequence[_Group], answered: Sequence[_Group], figure: Callable[[_Group], float]) -> float:
-    """What attempts without an end came to, if each is like the mean answered one of its role."""
+def _estimate(unknown: Sequence[_Group], answered: Sequence[_Group], figure: Callable[[_Group], float]) -> float:
+    """What attempts came to, if each is like the mean answered one of its role, or of any where its role has none."""
     total = 0.0
-    for lost in endless:
-        like = [group for group in answered if group.role is lost.role]
-        total += lost.calls * sum(map(figure, like)) / max(_calls(like), 1)
+    for group in unknown:
+        like = [other for other in answered if other.role is group.role] or answered
+        total += group.calls * sum(map(figure, like)) / max(_calls(like), 1)
     return total
