@@ -70,7 +70,7 @@ class Score:
     got: str | None = None
     """The value found there."""
     weight: float = 1.0
-    """Share in the row's score; 0 reports only."""
+    """Share in the row's score; 0 reports only, and fails no row."""
     required: bool = True
     """Whether the row can pass without it."""
     version: str = "1"
@@ -104,8 +104,8 @@ class Result:
 
     @property
     def passed(self) -> bool:
-        """True where every required metric passed."""
-        return self.error is None and all(score.passed for score in self.scores if score.required)
+        """True where every required metric passed that has a weight."""
+        return self.error is None and all(score.passed for score in self.scores if score.required and score.weight > 0)
 
     @property
     def output(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from optimizer.cluster import cluster, reason_kind, tied_terms
 from optimizer.dataset import Example
@@ -69,6 +70,16 @@ def test_the_same_cause_has_the_same_id_in_every_round():
     first = cluster(*made({f"r{n}": (field("s", "mixed", "neutral"),) for n in range(4)}))
     later = cluster(*made({f"x{n}": (field("s", "mixed", "neutral"),) for n in range(2)}))
     assert first[0].id == later[0].id
+
+
+def test_a_metric_of_no_weight_only_reports():
+    right = score("m", passed=True, wanted="Bob", got="Bob")
+    told = replace(score("length", passed=False, place="length", reason="is too long"), weight=0.0)
+    wrong = score("m", passed=False, wanted="Bob", got="Romeo", reason="no Bob")
+    rows = {"a": (right, told), "b": (right, told), "c": (wrong, told)}
+    examples, evaluation = made(rows)
+    assert [result.example for result in evaluation.failures] == ["c"]
+    assert [found.share for found in cluster(examples, evaluation)] == [1.0, 0.0]
 
 
 def test_hostile_values_make_a_label_of_one_plain_line():
