@@ -228,6 +228,17 @@ def test_a_run_goes_on_without_readers(with_run: Path) -> None:
         assert reader.outcome() is not None
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no device that is always full")
+@pytest.mark.parametrize("command", ["show", "show --json", "export json", "runs"])
+def test_a_full_disk_behind_the_output_is_code_7(with_run: Path, command: str) -> None:
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    line = f'"{sys.executable}" -m optimizer {command} > /dev/full'
+    done = subprocess.run(line, shell=True, cwd=with_run, env=env, check=False, capture_output=True, text=True)
+    assert done.returncode == 7
+    assert done.stderr.startswith("error: the standard output cannot be written: No space left")
+    assert done.stderr.count("\n") == 1
+
+
 def test_closed_streams_are_no_fault(with_run: Path) -> None:
     command = f'"{sys.executable}" -m optimizer show >&- 2>&-'
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}

@@ -1,6 +1,7 @@
 """The only way out of a command: results to the standard output, everything else to the error stream.
 
-A reader that closes the pipe ends the printing, and never the command.
+A reader that closes the pipe ends the printing, and never the command. A full disk behind the standard output is a
+fault, since a result that was asked for is not there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import shutil
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
+from optimizer.errors import StoreError
 from optimizer.terminal import NARROWEST, WIDEST, clean, wants_color
 
 if TYPE_CHECKING:
@@ -97,6 +99,13 @@ def _write(stream: TextIO | None, text: str) -> None:
     except (BrokenPipeError, ValueError):
         # ValueError: the stream is closed. Nobody reads any more, and the command goes on for its exit code.
         silence(stream)
+    except OSError as error:
+        silence(stream)
+        if stream is sys.stdout:
+            told = error.strerror or type(error).__name__
+            raise StoreError(
+                f"the standard output cannot be written: {told} (free some space; nothing that is stored is lost)"
+            ) from error
 
 
 def silence(stream: TextIO) -> None:
