@@ -161,7 +161,7 @@ async def finish(bench: Bench, ends: Ends, state: RunState, priced: Priced) -> F
     tested: Comparison | None = None
     if winner.fingerprint != state.seed.fingerprint:
         tested = await _tested(bench, ends, state, winner)
-    claim, reason = verdict(tested, rows=len(bench.test))
+    claim, reason = verdict(tested, rows=len(bench.test), stopped=state.stopped)
     outcome = Outcome(
         verdict=claim,
         reason=reason,

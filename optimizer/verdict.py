@@ -11,15 +11,17 @@ USUAL_SHARE = 0.2
 """Part of the rows that is taken to change its outcome, where nothing was compared."""
 
 
-def verdict(tested: Comparison | None, *, rows: int) -> tuple[Verdict, str]:
+def verdict(tested: Comparison | None, *, rows: int, stopped: str = "") -> tuple[Verdict, str]:
     """The claim and its reason.
 
     Args:
         tested: baseline and winner on test; None where the winner is the seed and no test was made.
         rows: rows of the test split.
+        stopped: why the search ended, in words.
     """
     if tested is None:
-        why = "no edit made the prompt better on val, so the seed stays and the test rows stay sealed"
+        search = f" ({stopped})" if stopped else ""
+        why = f"no edit made the prompt better on val{search}, so the seed stays and the test rows stay sealed"
         return _no_claim(rows, USUAL_SHARE, why)
     if loss_is_shown(tested):
         return Verdict.WORSE, f"on {tested.n} unseen rows the score fell by {-tested.gain:.1%}"

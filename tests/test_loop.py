@@ -70,6 +70,7 @@ def test_where_nothing_helps_the_seed_stays_and_the_test_rows_stay_sealed():
     finished = asyncio.run(run(bench, seed_prompt(), MINED, ENDS))
     assert finished.outcome.verdict in (Verdict.NOT_SHOWN, Verdict.TOO_SMALL)
     assert finished.outcome.test is None
+    assert "better on val (no edit is left to try), so" in finished.outcome.reason
     assert finished.winner.fingerprint == seed_prompt().fingerprint
     assert not any(row.startswith("s") for _, row in target.calls)
 
