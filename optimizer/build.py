@@ -37,7 +37,7 @@ from optimizer.readers.emit import lines as yaml_lines
 from optimizer.readers.rows import Ledger
 from optimizer.results import Completion, Evaluation
 from optimizer.ship import ship
-from optimizer.store import RunReader, RunWriter, list_runs, new_run_id, open_run
+from optimizer.store import RunReader, RunWriter, list_runs, new_run_id, open_run, refuse_other
 from optimizer.store.looks import count_look, look_at
 from optimizer.store.meta import RunMeta
 from optimizer.store.reader import RunStatus
@@ -114,9 +114,9 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
         test=sizes[Split.TEST],
     )
     run_id = _run_id(order)
-    if order.resume and (ended := _ended_before(order.root, run_id)) is not None:
-        return ended
     meta = loaded.meta(order.tries)
+    if order.resume and (ended := _ended_before(order.root, run_id, meta)) is not None:
+        return ended
     async with open_run(
         order.root, run_id, config_text(order.config), meta=meta, evalset=loaded.evalset, resume=order.resume
     ) as writer:
@@ -284,12 +284,14 @@ def _run_id(order: Order) -> str:
     return new_run_id(order.root, order.config.name)
 
 
-def _ended_before(root: Path, run_id: str) -> Ended | None:
-    """What a run that is complete already ended with."""
+def _ended_before(root: Path, run_id: str, meta: RunMeta) -> Ended | None:
+    """What a run that is complete already ended with. Raises UserError where that run is about something else."""
     if not (root / "runs" / run_id / "run.sqlite").exists():
         return None
     with RunReader(root, run_id) as reader:
         outcome = reader.outcome()
+        if outcome is not None:
+            refuse_other(reader, meta)
     return None if outcome is None else Ended(run_id=run_id, outcome=outcome, written=_written(root, run_id))
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from optimizer.build import Ended, Order, execute
 from optimizer.dataset import Example, Split
-from optimizer.errors import ConfigError, ProviderError
+from optimizer.errors import ConfigError, ProviderError, UserError
 from optimizer.outcome import Phase, Role, Verdict
 from optimizer.prompt import Prompt
 from optimizer.readers.config import load_config
@@ -219,3 +219,10 @@ def test_a_budget_in_dollars_is_refused_where_the_dollars_so_far_cannot_be_told(
         with pytest.raises(ConfigError, match="what run r1 has cost so far cannot be told"):
             asyncio.run(execute(Order(config=config, root=workspace, run_id="r1", resume=True)))
         assert len(server.log) == sent
+
+
+def test_a_run_that_ended_is_not_shown_for_another_one(workspace):
+    run(workspace, "romeo-bob", "r1", mutator="none")
+    config = load_config(workspace / "evals" / "romeo-bob.yaml", {"mutator": "none", "model": "offline"})
+    with pytest.raises(UserError, match="run r1 cannot go on: the model changed .offline:perfect -> offline."):
+        asyncio.run(execute(Order(config=config, root=workspace, run_id="r1", resume=True)))

@@ -146,12 +146,16 @@ def _check(db: sqlite3.Connection, asked: Asked) -> bool:
             )
         return False
     with RunReader(asked.root, folder.id) as reader:
-        stored = reader.query("SELECT id, split, hash FROM examples")
-        before = replace(reader.meta, rows={row: f"{split} {hashed}" for row, split, hashed in stored})
-    changed = check_same(before, asked.meta)
-    if changed:
-        raise UserError(f"run {folder.id} cannot go on: {'; '.join(changed)} (put it back, or start a new run)")
+        refuse_other(reader, asked.meta)
     return True
+
+
+def refuse_other(reader: RunReader, meta: RunMeta) -> None:
+    """Raise UserError where a run is about something else than what is asked for, with everything that changed."""
+    stored = reader.query("SELECT id, split, hash FROM examples")
+    before = replace(reader.meta, rows={row: f"{split} {hashed}" for row, split, hashed in stored})
+    if changed := check_same(before, meta):
+        raise UserError(f"run {reader.id} cannot go on: {'; '.join(changed)} (put it back, or start a new run)")
 
 
 def _about(asked: Asked, scrubber: Scrubber) -> list[Statement]:
