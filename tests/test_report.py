@@ -90,15 +90,12 @@ openai/gpt-4o-mini  TIME
 
 GAIN SHOWN  on 4 rows that the search never saw
 
- test   25.0% -> 100.0%  +75.0 points [+20.0, +95.0], p=0.016, 4 rows, 3 differ,
-        look 1 at these rows
- val    25.0% -> 100.0%  +75.0 points [+20.0, +95.0], p=0.016, 4 rows, 3 differ,
-        optimistic: these rows chose
+ test   25.0% -> 100.0%  +75.0 points [+20.0, +95.0], 4 rows, p=0.016, 3 differ
+ val    25.0% -> 100.0%  +75.0 points [+20.0, +95.0], 4 rows, optimistic
  rows   fixed 2, broken 0 (on test), errors 0
  prompt 3 -> 4 lines, 40 prompt tokens a call
  price  $1.00 for 1,000 calls
- calls  4 sent: search 3, test 1, attribution 0; task 3, mutator 1, judge 0; 1
-        saved; 1 failed
+ calls  4 sent: search 3, test 1; task 3, mutator 1; 1 saved; 1 failed
  cost   $0.003 paid, $0.001 saved; 129 tokens paid, 43 saved
 
 why it failed: train rows that fail, before -> after
@@ -249,6 +246,34 @@ def test_calls_that_were_lost_are_counted_and_told_apart(tmp_path):
     assert told["calls"]["total"] == 5 and told["lost"] == {"calls": 1, "tokens": 43, "usd": pytest.approx(0.001)}
     assert told["tokens"] == 129
     assert "1 without an end" in shown(tmp_path, 120)
+
+
+def test_calls_of_a_run_that_goes_on_are_under_way(tmp_path):
+    writer = begin(tmp_path)
+    asyncio.run(
+        emit(writer, [*until(RunEnded, events()), CallSent(call="z", key="z", role=Role.TASK, phase=Phase.TEST)])
+    )
+    assert "; 1 under way\n" in shown(tmp_path, 120)
+    writer.close()
+
+
+def test_a_look_is_told_from_the_second_on(tmp_path):
+    for look, want in ((1, False), (2, True)):
+        found = outcome()
+        assert found.test is not None
+        folder = tmp_path / str(look)
+        write(
+            folder, [*until(RunEnded, events()), RunEnded(outcome=replace(found, test=replace(found.test, look=look)))]
+        )
+        assert (f"look {look} at these rows" in shown(folder, 120)) is want
+
+
+def test_the_mark_of_the_stand_in_is_quiet(tmp_path):
+    write(tmp_path, events(), about=meta(stand_in=True))
+    with RunReader(tmp_path, RUN) as reader:
+        page = one_minute(reader, 100, True)
+    marks = [span for span in page.spans if page.plain[span.start : span.end] == "(stand-in)"]
+    assert len(marks) > 5 and {str(span.style) for span in marks} == {"dim"}
 
 
 def test_hostile_text_does_not_reach_the_screen(tmp_path):

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from optimizer.outcome import Verdict
-from optimizer.report.sheet import Sheet
+from optimizer.report.sheet import STAND_IN, Sheet
 from optimizer.report.summary import summary
 from optimizer.report.wording import (
     change,
@@ -32,8 +32,6 @@ MOST_LINES = 12
 MOST_IDS = 5
 ONE_ROW = 110
 """Columns from which a line and its price stand in one row."""
-STAND_IN = "stand-in"
-"""Stands beside every figure that a real model did not give."""
 
 _VERDICTS = {
     Verdict.GAIN_SHOWN.value: "bold green",
@@ -99,8 +97,9 @@ def _ref(prompt: Facts) -> str:
 def _figures(sheet: Sheet, facts: Facts) -> None:
     test, val = facts["test"], facts["val"]
     if test is not None:
-        look = f"look {test['look']} at these rows" if test["look"] else "rows that the search never saw"
-        sheet.fact("test", _marked(facts, f"{_compared(test)}, {look}"))
+        look = f", look {test['look']} at these rows" if test["look"] and test["look"] > 1 else ""
+        p = probability(test["p"])
+        sheet.fact("test", _marked(facts, f"{_compared(test)}, {p}, {_differ(test)}{look}"))
     elif facts["calls"]["by_phase"]["test"]:
         sheet.fact("test", "not finished")
     else:
@@ -108,7 +107,7 @@ def _figures(sheet: Sheet, facts: Facts) -> None:
     if val is not None and val["ci"] is None:
         sheet.fact("val", _marked(facts, f"{percent(val['baseline'])}, {counted(val['n'], 'row')}: the seed so far"))
     elif val is not None:
-        sheet.fact("val", _marked(facts, f"{_compared(val)}, optimistic: these rows chose"))
+        sheet.fact("val", _marked(facts, f"{_compared(val)}, optimistic"))
     on = "test" if test is not None else "val, optimistic"
     errors = facts["errors"]
     told = f"fixed {len(facts['fixed'])}, broken {len(facts['broken'])} (on {on}), errors {len(errors)}"
@@ -125,10 +124,8 @@ def _error(error: Facts) -> str:
 
 
 def _compared(found: Facts) -> str:
-    p = probability(found["p"])
     scores = f"{percent(found['baseline'])} -> {percent(found['winner'])}"
-    gain = f"{points(found['gain'])} points {interval(found['ci'])}"
-    return ", ".join(part for part in (f"{scores}  {gain}", p, counted(found["n"], "row"), _differ(found)) if part)
+    return f"{scores}  {points(found['gain'])} points {interval(found['ci'])}, {counted(found['n'], 'row')}"
 
 
 def _differ(found: Facts) -> str:
@@ -154,15 +151,21 @@ def _size(sheet: Sheet, facts: Facts) -> None:
 def _spent(sheet: Sheet, facts: Facts) -> None:
     calls, saved, lost = facts["calls"], facts["saved"], facts["lost"]
     roles = {name: calls[name] for name in ("task", "mutator", "judge")}
-    told = f"{calls['total']:,} sent: {listed(calls['by_phase'])}; {listed(roles)}"
-    parts = [told, f"{saved['calls']:,} saved"]
+    parts = [f"{calls['total']:,} sent"]
+    if calls["total"]:
+        parts = [f"{parts[0]}: {listed(calls['by_phase'])}", listed(roles)]
+    if saved["calls"]:
+        parts.append(f"{saved['calls']:,} saved")
     if calls["failed"]:
         parts.append(f"{calls['failed']:,} failed")
     if lost["calls"]:
-        parts.append(f"{lost['calls']:,} without an end, billed as far as is known")
+        end = "under way" if facts["status"] == "running" else "without an end, billed as far as is known"
+        parts.append(f"{lost['calls']:,} {end}")
     sheet.fact("calls", _marked(facts, "; ".join(parts)))
-    tokens = f"{facts['tokens']:,} tokens paid, {saved['tokens']:,} saved"
-    sheet.fact("cost", _marked(facts, f"{_paid('paid', facts['usd'])}, {_paid('saved', saved['usd'])}; {tokens}"))
+    spent = [_paid("paid", facts["usd"]), f"{facts['tokens']:,} tokens paid"]
+    if saved["calls"]:
+        spent = [f"{spent[0]}, {_paid('saved', saved['usd'])}", f"{spent[1]}, {saved['tokens']:,} saved"]
+    sheet.fact("cost", _marked(facts, "; ".join(spent)))
 
 
 def _paid(what: str, usd: float | None) -> str:
@@ -173,7 +176,7 @@ def _clusters(sheet: Sheet, facts: Facts) -> None:
     clusters = facts["clusters"]
     if not clusters:
         return
-    sheet.heading(_marked(facts, "why it failed: train rows that fail, before -> after"))
+    sheet.heading("why it failed: train rows that fail, before -> after")
     for found in clusters[:MOST_CLUSTERS]:
         after = f"{found['after']:>4}" if found["after"] is not None else "   ?"
         room = sheet.width - 16 - (len(STAND_IN) + 3 if facts["stand_in"] else 0)
@@ -189,7 +192,7 @@ def _lines(sheet: Sheet, facts: Facts) -> None:
     lines = facts["lines"]
     if not lines:
         return
-    sheet.heading(_marked(facts, "what each line bought: val score with it - without it, optimistic"))
+    sheet.heading("what each line bought: val score with it - without it, optimistic")
     for found in lines[:MOST_LINES]:
         _priced(sheet, facts, found)
     if len(lines) > MOST_LINES:
@@ -208,7 +211,7 @@ def _priced(sheet: Sheet, facts: Facts, found: Facts) -> None:
         sheet.line((start, "bold"), (text, ""), (f"{price:<38} ", style), (rest, "dim"))
         return
     sheet.line((start, "bold"), (clip(found["text"], sheet.width - len(start)), ""))
-    sheet.wrapped(" " * len(start), f"{_marked(facts, price)}, {cause}", style)
+    sheet.wrapped(" " * len(start), f"{_marked(facts, price)}, {clip(cause, sheet.width)}", style)
 
 
 def _price(found: Facts) -> str:

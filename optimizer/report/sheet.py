@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 LABEL = 8
 """Columns of a label."""
+STAND_IN = "stand-in"
+"""Stands beside every figure that a real model did not give."""
+_MARKED = re.compile(rf"(.*?)(\({STAND_IN}\))", re.DOTALL)
 _WORD = re.compile(r" *[^ ]+| +$")
 
 
@@ -64,9 +67,15 @@ class Sheet:
         for number, parts in enumerate(self.lines):
             if number:
                 page.append("\n")
-            for part, style in _trimmed(parts):
+            for part, style in _dimmed(_trimmed(parts)):
                 page.append(part, style if self.color and style else None)
         return page
+
+
+def _dimmed(parts: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """With a quiet mark at the end of the line: it is there to be seen, not to drown the figures."""
+    found = _MARKED.fullmatch(parts[-1][0]) if parts else None
+    return parts if found is None else [*parts[:-1], (found[1], parts[-1][1]), (found[2], "dim")]
 
 
 def _trimmed(parts: list[tuple[str, str]]) -> list[tuple[str, str]]:

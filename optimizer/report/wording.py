@@ -58,8 +58,8 @@ def counted(amount: int, one: str, many: str | None = None) -> str:
 
 
 def listed(amounts: Mapping[str, int]) -> str:
-    """`search 1,600, test 240`."""
-    return ", ".join(f"{name} {number:,}" for name, number in amounts.items())
+    """`search 1,600, test 240`, without what is 0."""
+    return ", ".join(f"{name} {number:,}" for name, number in amounts.items() if number)
 
 
 def spell(seconds: float) -> str:
