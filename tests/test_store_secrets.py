@@ -1,5 +1,6 @@
 import asyncio
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -80,3 +81,12 @@ def test_no_secret_reaches_a_file_of_a_run(tmp_path, monkeypatch):
     assert "key-x" not in known and "key-y" not in known and "key-a1" in known
     with RunReader(tmp_path, RUN) as reader:
         assert reader.decisions("accept")[-1].decided.figures == {"key": "[redacted]", "deep": [{"a": ("[redacted]",)}]}
+
+
+def test_a_run_with_a_secret_in_its_settings_goes_on(tmp_path):
+    rows = evalset()
+    about = replace(meta(rows), metrics={"not-contains": '["sk-proj-abcdEFGH1234567890"]'})
+    for resume in (False, True):
+        open_run(tmp_path, RUN, "", meta=about, evalset=rows, resume=resume).close()
+    with RunReader(tmp_path, RUN) as reader:
+        assert reader.meta.metrics == {"not-contains": '["[redacted]"]'}

@@ -12,6 +12,7 @@ from optimizer.dataset import EvalSet
 from optimizer.errors import StoreError, UserError
 from optimizer.readers import atomic
 from optimizer.store import lock, migrations, schema
+from optimizer.store.codec import dumps, loads
 from optimizer.store.commits import execute
 from optimizer.store.faults import fault
 from optimizer.store.folders import RunFolder, run_folder
@@ -154,7 +155,9 @@ def refuse_other(reader: RunReader, meta: RunMeta) -> None:
     """Raise UserError where a run is about something else than what is asked for, with everything that changed."""
     stored = reader.query("SELECT id, split, hash FROM examples")
     before = replace(reader.meta, rows={row: f"{split} {hashed}" for row, split, hashed in stored})
-    if changed := check_same(before, meta):
+    # What the run holds has lost its secrets: what is asked for must lose them too, or nothing with one could go on.
+    now = replace(loads(RunMeta, Scrubber().json(dumps(RunMeta, meta))), rows=meta.rows)
+    if changed := check_same(before, now):
         raise UserError(f"run {reader.id} cannot go on: {'; '.join(changed)} (put it back, or start a new run)")
 
 
