@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from optimizer.edits import changed_lines
+from optimizer.errors import UserError
 from optimizer.events import Decided
 from optimizer.outcome import Comparison, Outcome, Verdict
 from optimizer.prompt import Prompt
@@ -82,6 +83,11 @@ def _scores(paired: Comparison) -> ScoreRecord:
 def _same_content(winner: Prompt, home: Path) -> Path | None:
     """The newest version that reads exactly like the winner."""
     for path in reversed(list_versions(home)):
-        if load_prompt(path).fingerprint == winner.fingerprint:
+        try:
+            found = load_prompt(path)
+        except UserError:
+            # A version that cannot be read is not this one, and no reason to end a run that is paid for.
+            continue
+        if found.fingerprint == winner.fingerprint:
             return path
     return None
