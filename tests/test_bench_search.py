@@ -5,6 +5,7 @@ import asyncio
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from random import Random
 
 import pytest
 
@@ -13,6 +14,8 @@ from benchmarks.search.arms import miner, ours
 from benchmarks.search.endpoint import Endpoint, running_endpoint
 from benchmarks.search.judge import score
 from benchmarks.search.prompts import ceiling_prompt
+from benchmarks.search.reflection import phrase, plainly
+from benchmarks.search.statements import read_prompt
 from benchmarks.search.worlds import FAMILIES, make_world
 from benchmarks.search.worlds.world import Row, World
 from optimizer.dataset import Example
@@ -56,6 +59,17 @@ def test_the_true_rules_reach_the_ceiling_in_any_wording(family: str) -> None:
     reached = [mean(world, ceiling_prompt(world, wording)) for wording in range(3)]
     assert min(reached) > 0.8
     assert max(reached) - min(reached) < 0.12
+
+
+@pytest.mark.parametrize("family", CURABLE)
+def test_a_rule_is_understood_in_every_wording(family: str) -> None:
+    world = make_world(family, SEED)
+    for rule in world.rules:
+        for wording in range(20):
+            text = phrase(world, plainly(rule), Random(wording))
+            (stated,) = read_prompt(world, text).statements
+            assert (stated.field, stated.value, stated.when) == (rule.field, rule.value, rule.when), text
+            assert (stated.above, stated.upto) == (rule.above, rule.upto), text
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -115,12 +129,11 @@ def test_more_failures_of_one_cause_make_it_surer_to_be_found() -> None:
 def test_our_search_improves_a_small_world_within_its_budget(tmp_path: Path) -> None:
     world = make_world("slots", SEED)
     with running_endpoint() as endpoint:
-        result = ours.run(endpoint, world, "ours", 400, keep=tmp_path)
-    (reached,) = result.reached
+        (reached,) = ours.run(endpoint, world, "ours", 400, keep=tmp_path)
+        counts = endpoint.counts()
     assert reached.score > mean(world, world.prompt) + 0.2
-    assert reached.calls <= 400
-    assert reached.calls == result.counts["search/task/calls"] + result.counts["search/reflection/calls"]
-    assert result.counts["test/task/calls"] == 2 * len(world.split("test"))
+    assert reached.spent.calls == counts["search/task/calls"] + counts["search/reflection/calls"] <= 400
+    assert counts["test/task/calls"] == 2 * len(world.split("test"))
 
 
 def test_nothing_in_the_package_imports_the_worlds() -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from random import Random
 
-from benchmarks.search.reflection import FIND_IN_DATA, LOST, MOST_FOUND, Finding, phrase, platitude
+from benchmarks.search.reflection import FIND_IN_DATA, LOST, MOST_FOUND, phrase, plainly, platitude
 from benchmarks.search.statements import read_sentence, sentences
 from benchmarks.search.worlds.world import Row, World
 
@@ -41,15 +41,7 @@ def _seen(world: World, examples: str, rng: Random) -> list[str]:
                 if row.truth[name] == row.expected[name]:
                     causes[rule] = causes.get(rule, 0) + 1
     found = [key for key, count in sorted(causes.items()) if rng.random() < 1 - (1 - FIND_IN_DATA) ** count]
-    rules = [world.by_rule[key] for key in found[:MOST_FOUND]]
-    return [
-        phrase(
-            world,
-            Finding(field=rule.field, value=rule.value, when=rule.when, above=rule.above, upto=rule.upto),
-            rng,
-        )
-        for rule in rules
-    ]
+    return [phrase(world, plainly(world.by_rule[key]), rng) for key in found[:MOST_FOUND]]
 
 
 def _shows(examples: str, row: Row) -> bool:

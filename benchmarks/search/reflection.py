@@ -53,6 +53,12 @@ CONDITIONS = (
 CONSEQUENCES = ("answer {value}", "the answer is {value}", "use {value}", "choose {value}", "give {value}")
 OVER = ("the amount is more than {limit}", "the sum is over {limit}", "the amount exceeds {limit}")
 UPTO = ("the amount is at most {limit}", "the sum is up to {limit}", "the amount is no more than {limit}")
+SUBSTITUTIONS = (
+    "Write {value} instead of {instead}.",
+    "Our word is {value} rather than {instead}.",
+    "Say {value}, never {instead}.",
+    "The house speaks of {value}, not {instead}.",
+)
 PLATITUDES = (
     "Read every message with great care before you answer.",
     "Consider the whole context and think about what is really meant.",
@@ -89,6 +95,8 @@ class Finding:
     """A limit."""
     upto: int | None = None
     """A limit."""
+    instead: str | None = None
+    """What is said without it; told where it has no other condition."""
     seen: int = 1
     """Failures that it explains."""
 
@@ -132,9 +140,29 @@ def _finding(rule: Rule, rows: Sequence[Row], rng: Random) -> Finding:
             amounts = [row.amount for row in rows if row.amount is not None]
             above = min(amounts) // 10 * 10 if above is not None and amounts else above
             upto = (max(amounts) // 10 + 1) * 10 if upto is not None and amounts else upto
-    elif len(when) > 1 and rng.random() < careless:
+    elif (len(when) > 1 or (when and rule.instead)) and rng.random() < careless:
         when = when - {rng.choice(sorted(when))}
-    return Finding(field=rule.field, value=rule.value, when=when, above=above, upto=upto, seen=len(rows))
+    return Finding(
+        field=rule.field,
+        value=rule.value,
+        when=when,
+        above=above,
+        upto=upto,
+        instead=rule.instead,
+        seen=len(rows),
+    )
+
+
+def plainly(rule: Rule | Statement) -> Finding:
+    """A rule, understood rightly."""
+    return Finding(
+        field=rule.field,
+        value=rule.value,
+        when=rule.when,
+        above=rule.above,
+        upto=rule.upto,
+        instead=rule.instead,
+    )
 
 
 def _spurious(world: World, loose: tuple[Row, str, str], rng: Random) -> Finding:
@@ -155,6 +183,9 @@ def phrase(world: World, finding: Finding, rng: Random) -> str:
         parts.append(rng.choice(OVER).format(limit=finding.above))
     if finding.upto is not None:
         parts.append(rng.choice(UPTO).format(limit=finding.upto))
+    if not parts:
+        shapes = SUBSTITUTIONS if finding.instead else ("Always {value}.",)
+        return rng.choice(shapes).format(value=finding.value, instead=finding.instead)
     then = rng.choice(CONSEQUENCES).format(value=finding.value)
     when = " and ".join(parts)
     return rng.choice(SHAPES).format(when=when, then=then, Then=then[:1].upper() + then[1:])

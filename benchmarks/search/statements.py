@@ -9,12 +9,14 @@ from functools import lru_cache
 from benchmarks.search.worlds.world import Row, World, within
 
 SENTENCE = re.compile(r"\n+|(?<=[.!?;])\s+(?!\d)")
-ABOVE = re.compile(r"(?:more than|over|above|exceed(?:s|ing)?|greater than|higher than|beyond)\s+(?:USD\s*)?\$?(\d+)")
+ABOVE = re.compile(
+    r"(?<!no )(?<!not )(?:more than|over|above|exceed(?:s|ing)?|greater than|higher than|beyond)\s+(?:USD\s*)?\$?(\d+)"
+)
 UPTO = re.compile(
     r"(?:at most|up to|no more than|not more than|not above|under|below|or less than)\s+(?:USD\s*)?\$?(\d+)"
 )
 QUOTED = re.compile(r'"([^"\n]{1,40})"')
-MENTIONS = re.compile(r"\b(?:mentions?|contains?|says?|has the words?|includes?)\b")
+MENTIONS = re.compile(r'\b(?:mentions?|contains?|says? (?=")|has the words?|includes?)(?!\w)')
 NOT_THE_VALUE = re.compile(r"(?:instead of|rather than|never(?: say| write| answer)?|not|replaces?)\s+[\"'`*]*$")
 UNLESS = re.compile(r"(?:unless|except (?:when|if|for)?|not (?:a|an|about)?)\s*(?:it is |they are |the )?$")
 MARKUP = re.compile(r"[*`_#>]+")
@@ -108,10 +110,10 @@ def read_sentence(world: World, sentence: str) -> tuple[Statement, ...]:
 
 
 def _read(world: World, sentence: str) -> tuple[Statement, ...]:
-    consequences, replaced = _values(world, sentence)
+    when, unless, named = _concepts(world, sentence)
+    consequences, replaced = _values(world, sentence, named)
     if not consequences:
         return ()
-    when, unless = _concepts(world, sentence)
     lower = sentence.lower()
     above, upto = ABOVE.search(lower), UPTO.search(lower)
     values = {value.lower() for value in world.field_of}
@@ -140,23 +142,27 @@ def _read(world: World, sentence: str) -> tuple[Statement, ...]:
     )
 
 
-def _values(world: World, sentence: str) -> tuple[list[str], list[str]]:
-    """Values that a sentence gives as a consequence, in order; and those that it sets aside."""
+def _values(world: World, sentence: str, named: list[tuple[int, int]]) -> tuple[list[str], list[str]]:
+    """Values that a sentence gives as a consequence, in order; and those that it sets aside.
+
+    A word within the name of a concept is no value.
+    """
     lower = sentence.lower()
-    places: list[tuple[int, int, str]] = []
+    taken, places = list(named), []
     for value in sorted(world.field_of, key=len, reverse=True):
         for match in re.finditer(rf"(?<!\w){re.escape(value.lower())}(?!\w)", lower):
-            if all(match.end() <= start or match.start() >= end for start, end, _ in places):
-                places.append((match.start(), match.end(), value))
+            if all(match.end() <= start or match.start() >= end for start, end in taken):
+                taken.append(match.span())
+                places.append((match.start(), value))
     given: list[str] = []
     aside: list[str] = []
-    for start, _, value in sorted(places):
+    for start, value in sorted(places):
         (aside if NOT_THE_VALUE.search(lower[:start]) else given).append(value)
     return given, aside
 
 
-def _concepts(world: World, sentence: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Concepts that a sentence names as its condition, and those that it excludes."""
+def _concepts(world: World, sentence: str) -> tuple[frozenset[str], frozenset[str], list[tuple[int, int]]]:
+    """Concepts that a sentence names as its condition, those that it excludes, and where their names stand."""
     lower = sentence.lower()
     named: list[tuple[int, int, str]] = []
     names = [(name.lower(), key) for key, concept in world.concepts.items() for name in concept.names]
@@ -165,4 +171,5 @@ def _concepts(world: World, sentence: str) -> tuple[frozenset[str], frozenset[st
         if start >= 0 and all(start + len(name) <= left or start >= right for left, right, _ in named):
             named.append((start, start + len(name), key))
     unless = {key for start, _, key in named if UNLESS.search(lower[:start])}
-    return frozenset(key for _, _, key in named if key not in unless), frozenset(unless)
+    places = [(start, end) for start, end, _ in named]
+    return frozenset(key for _, _, key in named if key not in unless), frozenset(unless), places

@@ -17,8 +17,6 @@ IDLE_COST = 0.006
 LEAST_ADHERENCE = 0.5
 NARROW = 0.85
 """How often the narrower of two rules wins; else the later one does."""
-SLIP = 0.02
-"""How often a value that no rule decides comes out wrong."""
 FROM_DEMO = 0.45
 """How often the model does as an example of the same kind did."""
 OBJECTIVE = "your objective is:"
@@ -61,8 +59,8 @@ def decide(world: World, row: Row, frame: Frame) -> dict[str, str]:
         stated = _stated(world, row, name, frame)
         if stated is not None and luck < adherence:
             said = stated.value
-        elif stated is None and luck < SLIP:
-            said = world.values[name][int(luck / SLIP * len(world.values[name]))]
+        elif stated is None and luck < world.slip:
+            said = world.values[name][int(luck / world.slip * len(world.values[name]))]
         elif stated is None:
             shown = next((demo for demo in frame.demos if demo.field == name and demo.holds(row)), None)
             said = shown.value if shown is not None and luck > 1 - FROM_DEMO else said
@@ -109,7 +107,11 @@ def _shown(world: World, row: Row, output: str) -> list[Statement]:
     for name, value in world.read(output).items():
         rule = world.by_rule.get(row.cause.get(name, ""))
         if rule is not None and value in world.values[name]:
-            found.append(Statement(field=name, value=value, when=rule.when, above=rule.above, upto=rule.upto))
+            found.append(
+                Statement(
+                    field=name, value=value, when=rule.when, above=rule.above, upto=rule.upto, instead=rule.instead
+                )
+            )
     return found
 
 

@@ -11,12 +11,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import gepa
 from gepa.adapters.default_adapter.default_adapter import EvaluationResult
 
-from benchmarks.search.arms.result import Reached, Result
+from benchmarks.search.arms.result import Reached, Spent
 from benchmarks.search.endpoint import Endpoint
 from benchmarks.search.judge import score
 from benchmarks.search.worlds import make_world
@@ -30,12 +31,12 @@ class Watch:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self.known: list[tuple[int, float, str]] = []
-        """(search calls, val mean, prompt)."""
+        self.known: list[tuple[Spent, float, str]] = []
+        """(what the search had used, val mean, prompt)."""
 
     def on_valset_evaluated(self, event: Mapping[str, Any]) -> None:
         """A candidate was scored on all of val."""
-        self.known.append((self.endpoint.search_calls(), event["average_score"], event["candidate"][COMPONENT]))
+        self.known.append((Spent.now(self.endpoint), event["average_score"], event["candidate"][COMPONENT]))
 
 
 class Quiet:
@@ -51,7 +52,7 @@ def feedback(world: World, row: Row, output: str) -> tuple[float, str]:
     return value, f"{reason or 'The answer is right.'}\nExpected: {world.wanted_text(row)}"
 
 
-def run(endpoint: Endpoint, world: World, minibatch: int, budgets: Sequence[int]) -> Result:
+def run(endpoint: Endpoint, world: World, minibatch: int, budgets: Sequence[int]) -> tuple[Reached, ...]:
     """One run, to the largest budget."""
     watch = Watch(endpoint)
     rows = world.by_text
@@ -74,16 +75,21 @@ def run(endpoint: Endpoint, world: World, minibatch: int, budgets: Sequence[int]
         logger=Quiet(),
         seed=world.seed,
     )
-    last = endpoint.search_calls()
-    reached = tuple(_at(endpoint, world, watch, budget) for budget in sorted(budgets))
-    return Result.of(endpoint, reached=reached, extra={"candidates": len(watch.known), "calls": last})
+    return tuple(_at(endpoint, world, watch, budget) for budget in sorted(budgets))
 
 
 def _at(endpoint: Endpoint, world: World, watch: Watch, budget: int) -> Reached:
     """The best candidate at a budget; the seed where the budget did not even score it."""
-    known = [found for found in watch.known if found[0] <= budget] or watch.known[:1]
-    _, _, prompt = max(known, key=lambda found: found[1])
-    return Reached(budget=budget, calls=known[-1][0], score=endpoint.measure(world, prompt), prompt=prompt)
+    known = [found for found in watch.known if found[0].calls <= budget] or watch.known[:1]
+    _, val, prompt = max(known, key=lambda found: found[1])
+    spent = known[-1][0]
+    return Reached(
+        budget=budget,
+        spent=spent,
+        score=endpoint.measure(world, prompt),
+        prompt=prompt,
+        extra={"val": val, "candidates": len(known)},
+    )
 
 
 def _messages(prompt: str | list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -100,8 +106,8 @@ def main(arguments: list[str]) -> None:
     """Run and print."""
     url, family, seed, minibatch, *budgets = arguments
     endpoint = Endpoint(url=url)
-    result = run(endpoint, make_world(family, int(seed)), int(minibatch), [int(budget) for budget in budgets])
-    sys.stdout.write(json.dumps(result.plain()) + "\n")
+    reached = run(endpoint, make_world(family, int(seed)), int(minibatch), [int(budget) for budget in budgets])
+    sys.stdout.write(json.dumps([asdict(found) for found in reached]) + "\n")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import math
 import re
 from collections import Counter, defaultdict
 
-from benchmarks.search.arms.result import Reached, Result
+from benchmarks.search.arms.result import Reached, Spent
 from benchmarks.search.endpoint import Endpoint
 from benchmarks.search.worlds.world import Row, World
 
@@ -27,11 +27,11 @@ def mined(world: World) -> str:
     return "\n".join([world.prompt, *lines])
 
 
-def run(endpoint: Endpoint, world: World, budget: int) -> Result:
+def run(endpoint: Endpoint, world: World, budget: int) -> tuple[Reached, ...]:
     """Measure the mined prompt; it costs no call of the search."""
     prompt = mined(world)
-    reached = Reached(budget=budget, calls=0, score=endpoint.measure(world, prompt), prompt=prompt)
-    return Result.of(endpoint, reached=(reached,))
+    spent = Spent.now(endpoint)
+    return (Reached(budget=budget, spent=spent, score=endpoint.measure(world, prompt), prompt=prompt),)
 
 
 def _lines(rows: tuple[Row, ...], name: str) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.search.arms.result import Reached, Result
+from benchmarks.search.arms.result import Reached, Spent
 from benchmarks.search.endpoint import Endpoint
 from benchmarks.search.worlds.making import SIZES
 from benchmarks.search.worlds.world import World
@@ -47,7 +47,7 @@ def budget_for(search: int) -> int:
     return rest + 2 * SIZES["test"]
 
 
-def run(endpoint: Endpoint, world: World, arm: str, budget: int, *, keep: Path | None = None) -> Result:
+def run(endpoint: Endpoint, world: World, arm: str, budget: int, *, keep: Path | None = None) -> tuple[Reached, ...]:
     """Run one arm of ours at one budget of search calls.
 
     Args:
@@ -61,10 +61,9 @@ def run(endpoint: Endpoint, world: World, arm: str, budget: int, *, keep: Path |
         root = keep or Path(folder)
         write_workspace(root, endpoint, world, arm, budget)
         prompt, figures = asyncio.run(_optimized(root, endpoint))
-    calls = endpoint.search_calls()
+    spent = Spent.now(endpoint)
     score = endpoint.measure(world, prompt)
-    reached = Reached(budget=budget, calls=calls, score=score, prompt=prompt)
-    return Result.of(endpoint, reached=(reached,), extra=figures)
+    return (Reached(budget=budget, spent=spent, score=score, prompt=prompt, extra=figures),)
 
 
 async def _optimized(root: Path, endpoint: Endpoint) -> tuple[str, dict[str, Any]]:

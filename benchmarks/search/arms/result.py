@@ -3,42 +3,57 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.search.endpoint import Endpoint
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Spent:
+    """What the server had counted of a search."""
+
+    task_calls: int
+    """Calls of the task model."""
+    reflection_calls: int
+    """Calls of the reflection model."""
+    task_tokens: int
+    """Input and output together."""
+    reflection_tokens: int
+    """Input and output together."""
+
+    @property
+    def calls(self) -> int:
+        """Search calls: task and reflection together."""
+        return self.task_calls + self.reflection_calls
+
+    @classmethod
+    def now(cls, endpoint: Endpoint) -> Spent:
+        """What the search of this endpoint has used so far."""
+        counts = endpoint.counts()
+
+        def of(role: str, *what: str) -> int:
+            return sum(counts.get(f"search/{role}/{name}", 0) for name in what)
+
+        return cls(
+            task_calls=of("task", "calls"),
+            reflection_calls=of("reflection", "calls"),
+            task_tokens=of("task", "input", "output"),
+            reflection_tokens=of("reflection", "input", "output"),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Reached:
-    """The best prompt that an arm had when its search had used so many calls."""
+    """The best prompt that an arm had within a budget of search calls."""
 
     budget: int
     """The budget."""
-    calls: int
-    """Search calls by the server when this prompt was chosen."""
+    spent: Spent
+    """What had been used when this prompt was the best one."""
     score: float
     """On the test rows, measured by us."""
     prompt: str
     """The prompt."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
-    """One run of an arm: one prompt a budget, and what the server counted."""
-
-    reached: tuple[Reached, ...]
-    """By budget."""
-    counts: Mapping[str, int]
-    """`phase/role/what` -> number."""
     extra: Mapping[str, Any] = field(default_factory=dict)
-    """What else the arm says of itself."""
-
-    @classmethod
-    def of(cls, endpoint: Endpoint, *, reached: tuple[Reached, ...], extra: Mapping[str, Any] | None = None) -> Result:
-        """Take the server's counts along."""
-        return cls(reached=reached, counts=endpoint.counts(), extra=extra or {})
-
-    def plain(self) -> dict[str, Any]:
-        """As JSON writes it."""
-        return asdict(self)
+    """What else the arm says of it."""

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 
-from benchmarks.search.worlds import slots
+from benchmarks.search.worlds import facts, nested, nothing, slots, style, taxonomy
 from benchmarks.search.worlds.world import World
 
 FAMILIES: Mapping[str, Callable[[int], World]] = {
     "slots": slots.make,
+    "style": style.make,
+    "nested": nested.make,
+    "taxonomy": taxonomy.make,
+    "facts": facts.make,
+    "nothing": nothing.make,
 }
 """Family -> maker of its worlds."""
 

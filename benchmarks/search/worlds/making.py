@@ -49,7 +49,7 @@ def rows_of(
                 continue
             seen.add(draft.text)
             said = base(draft, rng)
-            decided = outcome(rules, (draft.facts, draft.amount))
+            decided = outcome(rules, draft.facts, draft.amount, said)
             truth = {name: decided[name].value if name in decided else said[name] for name in said}
             rows.append(
                 Row(
@@ -72,3 +72,10 @@ def mislabelled(truth: Mapping[str, str], values: Mapping[str, Sequence[str]], r
     """The labels with one of them wrong."""
     name = rng.choice(sorted(truth))
     return {**truth, name: rng.choice([value for value in values[name] if value != truth[name]])}
+
+
+def amount_for(rule: Rule, rng: Random) -> int:
+    """An amount within a rule's limits, and not so near to them that a reader could be unsure."""
+    low = rule.above + 5 if rule.above is not None else 12
+    high = rule.upto - 5 if rule.upto is not None else 420
+    return rng.randint(low, high)

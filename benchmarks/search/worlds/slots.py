@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from benchmarks.search.worlds.making import Draft, rows_of
+from benchmarks.search.worlds.making import Draft, amount_for, rows_of
 from benchmarks.search.worlds.text import bank_of, message
 from benchmarks.search.worlds.world import ANSWER, Rule, World
 
@@ -40,7 +40,7 @@ def make(seed: int) -> World:
         ruled = rng.random() >= UNRULED_SHARE
         rule = rules[number % len(rules)]
         key = next(iter(rule.when)) if ruled else rng.choice(UNRULED)
-        amount = _amount(rule, rng)
+        amount = amount_for(rule, rng)
         return Draft(text=message([matters[key]], amount, rng), facts=frozenset({key}), amount=amount)
 
     values = {ANSWER: (*sorted({rule.value for rule in rules}), DEFAULT)}
@@ -65,13 +65,14 @@ def _rules(chosen: list[str], limits: dict[str, int], rng: Random) -> tuple[Rule
     for key in chosen:
         when = frozenset({key})
         for side in ("above", "upto") if key in limits else ("",):
-            bound = {side: limits[key]} if side else {}
-            value = given.pop()
-            found.append(Rule(id=f"{key}{'-' + side if side else ''}", field=ANSWER, when=when, value=value, **bound))
+            found.append(
+                Rule(
+                    id=f"{key}-{side}" if side else key,
+                    field=ANSWER,
+                    when=when,
+                    value=given.pop(),
+                    above=limits[key] if side == "above" else None,
+                    upto=limits[key] if side == "upto" else None,
+                )
+            )
     return tuple(found)
-
-
-def _amount(rule: Rule, rng: Random) -> int:
-    low = rule.above + 5 if rule.above is not None else 12
-    high = rule.upto - 5 if rule.upto is not None else 420
-    return rng.randint(low, high)

@@ -48,9 +48,18 @@ class Rule:
     """The amount must be greater."""
     upto: int | None = None
     """The amount must not be greater."""
+    instead: str | None = None
+    """What the model says by itself where the rule applies; a rule without concepts replaces it everywhere."""
 
-    def holds(self, facts: frozenset[str], amount: int | None) -> bool:
+    @property
+    def narrow(self) -> int:
+        """How specific its condition is."""
+        return len(self.when) + (self.above is not None) + (self.upto is not None)
+
+    def holds(self, facts: frozenset[str], amount: int | None, said: str) -> bool:
         """Whether the condition is met."""
+        if self.instead is not None and said != self.instead:
+            return False
         return self.when <= facts and within(amount, self.above, self.upto)
 
 
@@ -104,6 +113,8 @@ class World:
     """False where no prompt helps."""
     adherence: float = 0.92
     """Share of rows in which the model does what the prompt states."""
+    slip: float = 0.02
+    """How often a value that no rule decides comes out wrong."""
     template: str = "{answer}"
     """Of a reply: the text around its fields."""
     paths: Mapping[str, str] = field(default_factory=dict)
@@ -201,11 +212,13 @@ def bank(name: str) -> dict[str, Concept]:
     return found
 
 
-def outcome(rules: Sequence[Rule], row: tuple[frozenset[str], int | None]) -> dict[str, Rule]:
+def outcome(
+    rules: Sequence[Rule], facts: frozenset[str], amount: int | None, said: Mapping[str, str]
+) -> dict[str, Rule]:
     """Field -> the true rule that decides it: of several, the one with the narrowest condition, then the last."""
     found: dict[str, Rule] = {}
-    for rule in sorted(rules, key=lambda rule: len(rule.when)):
-        if rule.holds(*row):
+    for rule in sorted(rules, key=lambda rule: rule.narrow):
+        if rule.holds(facts, amount, said[rule.field]):
             found[rule.field] = rule
     return found
 
