@@ -65,7 +65,7 @@ class RunState:
     attempts: Mapping[str, tuple[Attempt, ...]] = field(default_factory=dict)
     """Cluster id -> edits that did not help."""
     causes: Mapping[str, Cause] = field(default_factory=dict)
-    """Text of a proposed line -> what it was proposed for."""
+    """Text of a line that was added, replaced or removed -> what that was proposed for."""
     stopped: str = ""
     """Why the rounds ended; empty while they go on."""
 
@@ -269,13 +269,14 @@ def lessons(
 
 
 def causes(screened: Sequence[Screened], proposals: Mapping[str, Proposal]) -> dict[str, Cause]:
-    """Which cluster each proposed line aims at, by its text."""
+    """Which cluster each proposed line aims at, by its text; a removed line by the text that it had."""
     found: dict[str, Cause] = {}
     for item in screened:
         proposal = proposals.get(item.edit.cluster)
-        if item.edit.text and proposal:
+        if proposal:
+            text = item.edit.text or proposal.prompt.line(item.edit.target or "").content
             label = "" if item.edit.source == "user" else proposal.cluster.label
-            found[item.edit.text] = Cause(label=label, members=len(proposal.cluster.members))
+            found[text] = Cause(label=label, members=len(proposal.cluster.members))
     return found
 
 

@@ -122,6 +122,22 @@ def test_a_useless_line_is_dropped_before_the_test():
     assert len(finished.outcome.lines) == 1
 
 
+def test_a_removed_line_has_its_price_and_its_cause():
+    class Remover:
+        async def propose(self, proposal: Proposal) -> tuple[Edit, ...]:
+            return (Edit(op=Op.REMOVE_LINE, target="L2", cluster=proposal.cluster.id, source="llm"),)
+
+    def stubborn(text: str, example: Example) -> str:
+        return "Romeo" if "Always say Romeo." in text else str(example.expected)
+
+    bench, _, _ = bench_of(stubborn, bob_world)
+    seed = seed_prompt("Answer.\nAlways say Romeo.")
+    finished = asyncio.run(run(bench, seed, Proposers(mutators=(Remover(),), asks_model=False), ENDS))
+    (line,) = finished.outcome.lines
+    assert (line.id, line.change, line.label) == ("L2", "removed", "earns")
+    assert '"Romeo" where' in line.cluster
+
+
 def test_a_line_of_the_users_own_is_tried():
     bench, _, _ = bench_of(says_romeo, bob_world)
     tries = ('Say "Bob" instead of "Romeo", please.',)
