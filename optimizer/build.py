@@ -24,7 +24,7 @@ from optimizer.failures import Cluster
 from optimizer.intake import Loaded, take_in
 from optimizer.models.base import Model
 from optimizer.models.cache import CompletionCache
-from optimizer.models.gate import Terms, account, gate, open_provider
+from optimizer.models.gate import Terms, account, check_name, gate, open_provider
 from optimizer.models.prices import known_prices, list_price
 from optimizer.mutate.base import Mutator
 from optimizer.mutate.llm import LlmMutator
@@ -42,6 +42,9 @@ from optimizer.store.looks import count_look, look_at
 from optimizer.store.meta import RunMeta
 from optimizer.store.reader import RunStatus
 from optimizer.targets.prompt import PromptTarget
+
+Providers = Mapping[tuple[str, str | None], Model]
+"""(provider, base URL) -> what answers single attempts there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,13 +120,16 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
     meta = loaded.meta(order.tries)
     if order.resume and (ended := _ended_before(order.root, run_id, meta)) is not None:
         return ended
-    async with open_run(
-        order.root, run_id, config_text(order.config), meta=meta, evalset=loaded.evalset, resume=order.resume
-    ) as writer:
+    async with (
+        _connected(order.config) as providers,
+        open_run(
+            order.root, run_id, config_text(order.config), meta=meta, evalset=loaded.evalset, resume=order.resume
+        ) as writer,
+    ):
         sink = Several((writer, *watch))
         for event in loaded.told():
             await sink.record(event)
-        async with _opened(loaded, order.root, sink, writer) as live:
+        async with _opened(loaded, order.root, sink, providers, writer) as live:
             bench = live.bench(loaded, plan, sink, writer.known_results() if writer.resumed else {})
             finished = await loop.run(
                 bench, loaded.prompt, live.proposers(loaded, order.tries), _ends(order.root, loaded, meta, run_id)
@@ -145,7 +151,7 @@ async def score(config: RunConfig, *, root: Path, splits: Sequence[Split], watch
     for event in loaded.told():
         await sink.record(event)
     evaluations: dict[Split, Evaluation] = {}
-    async with _opened(loaded, root, sink, None) as live:
+    async with _connected(config) as providers, _opened(loaded, root, sink, providers, None) as live:
         bench = live.bench(loaded, plan, sink, {})
         for split in splits:
             phase = Phase.TEST if split is Split.TEST else Phase.SEARCH
@@ -221,32 +227,50 @@ class Live:
 
 
 @asynccontextmanager
-async def _opened(loaded: Loaded, root: Path, sink: Sink, writer: RunWriter | None) -> AsyncIterator[Live]:
-    """Open every provider that the config names, each behind one gate, all on one budget and one cache."""
+async def _connected(config: RunConfig) -> AsyncIterator[Providers]:
+    """Every provider that the config names, before a run is made of it and before anything is sent.
+
+    Raises UserError where a price, a key or an address is missing or wrong, or a provider is not known.
+    """
+    budget = Budget(config.budget)
+    async with AsyncExitStack() as stack:
+        found: dict[tuple[str, str | None], Model] = {}
+        for spec in _specs(config):
+            budget.require_price(spec.name, list_price(spec))
+            check_name(spec)
+            if account(spec) not in found:
+                found[account(spec)] = await stack.enter_async_context(open_provider(spec, config.concurrency))
+        yield found
+
+
+def _specs(config: RunConfig) -> list[ModelSpec]:
+    return [config.model, *([config.mutator] if config.mutator else [])]
+
+
+@asynccontextmanager
+async def _opened(
+    loaded: Loaded, root: Path, sink: Sink, providers: Providers, writer: RunWriter | None
+) -> AsyncIterator[Live]:
+    """Put every provider behind a gate of its own, all on one budget and one cache."""
     config = loaded.config
     resumed = writer is not None and writer.resumed
     known: Mapping[str, Completion] = writer.known_completions() if writer and resumed else {}
     budget = Budget(config.budget, spent=_spent(writer, config.budget) if writer and resumed else None)
-    specs = [config.model, *([config.mutator] if config.mutator else [])]
-    for spec in specs:
-        budget.require_price(spec.name, list_price(spec))
     terms = Terms(concurrency=config.concurrency)
-    async with AsyncExitStack() as stack:
-        cache = await stack.enter_async_context(CompletionCache(root / ".optimizer" / "cache"))
-        models: dict[tuple[str, str | None], Model] = {}
-        for spec in specs:
-            if account(spec) not in models:
-                provider = await stack.enter_async_context(open_provider(spec, config.concurrency))
-                models[account(spec)] = gate(
-                    provider,
-                    store=cache,
-                    sink=sink,
-                    budget=budget,
-                    # The same name may cost something else at another address.
-                    prices=known_prices(one for one in specs if account(one) == account(spec)),
-                    known=known,
-                    terms=terms,
-                )
+    async with CompletionCache(root / ".optimizer" / "cache") as cache:
+        models = {
+            owner: gate(
+                provider,
+                store=cache,
+                sink=sink,
+                budget=budget,
+                # The same name may cost something else at another address.
+                prices=known_prices(spec for spec in _specs(config) if account(spec) == owner),
+                known=known,
+                terms=terms,
+            )
+            for owner, provider in providers.items()
+        }
         yield Live(models=models, config=config)
 
 

@@ -106,6 +106,22 @@ def test_wrong_use_is_told_in_one_line(workspace: Path, arguments: list[str], co
     assert words in line
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--model", "openai/x"], "OPENAI_API_KEY is not set"),
+        (["--model", "openai/x", "--base-url", "http://127.0.0.1:9/v1", "--usd", "1"], "budget.usd needs a price"),
+    ],
+)
+def test_what_is_known_to_be_missing_makes_no_run(
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, flags: list[str], words: str
+) -> None:
+    monkeypatch.delenv("OPENAI_API_KEY", raising=False)
+    done = cli("run", "evals/example.yaml", *flags)
+    assert done.code == 2 and words in done.err
+    assert done.err.startswith("error: ") and not Path("runs").exists()
+
+
 def test_a_provider_that_is_down_is_code_6_and_the_run_can_go_on(workspace: Path) -> None:
     url = f"http://127.0.0.1:{free_port()}/v1"
     done = cli("run", "evals/example.yaml", "--model", "openai/x", "--base-url", url, "--run-id", "down")

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
-from optimizer.errors import ErrorKind, ModelError
+from optimizer.errors import ConfigError, ErrorKind, ModelError
 from optimizer.models.base import Model, Request, check_usable
-from optimizer.models.litellm import open_litellm
+from optimizer.models.litellm import check_name, open_litellm
 from optimizer.models.openai import open_openai
 from optimizer.models.retry import Retry, Timed
 from optimizer.prompt import Message
@@ -216,3 +216,15 @@ def test_no_key_in_what_is_told(name, path):
         assert KEY not in told
     assert "\n" not in error.message
     assert getattr(error.__context__, "request", None) is None, "an exception that holds headers"
+
+
+@pytest.mark.parametrize("name", ["nosuch", "foo/bar", "no"])
+def test_a_name_that_litellm_cannot_place_is_refused_at_once(name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(ConfigError, match=f"model '{name}': litellm knows no provider"):
+        check_name(name)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_name_that_litellm_can_place_is_taken() -> None:
+    for name in ("ollama_chat/llama3.2", "gpt-4o-mini", "huggingface/some/model"):
+        check_name(name)

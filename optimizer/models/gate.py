@@ -75,6 +75,14 @@ def gate(
     return Cached(SingleFlight(retried, sink), store, sink, known or {})
 
 
+def check_name(spec: ModelSpec) -> None:
+    """Raise ConfigError for a model of which no provider is known. Sends nothing."""
+    if spec.provider == "litellm":
+        from optimizer.models.litellm import check_name as check
+
+        check(spec.model)
+
+
 @asynccontextmanager
 async def open_provider(spec: ModelSpec, concurrency: int) -> AsyncIterator[Model]:
     """The provider of a model, closed at the end. Imports what that provider needs, and nothing else.

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
-from optimizer.errors import ErrorKind, ModelError
+from optimizer.errors import ConfigError, ErrorKind, ModelError
 from optimizer.models.base import Request, check_usable, usage_of
 from optimizer.models.faults import SHORTEST_SECRET, kind_of, one_line, retry_after
 from optimizer.results import Completion
@@ -72,10 +72,7 @@ async def open_litellm(*, base_url: str | None = None) -> AsyncIterator[LiteLLMM
     Args:
         base_url: endpoint; None is the provider's own. Keys come from the variables that litellm reads.
     """
-    os.environ.update(_ENVIRONMENT)
-    import litellm
-
-    litellm.suppress_debug_info = True
+    litellm = _imported()
     for name in _CALLBACKS:
         setattr(litellm, name, [])
     for name in _LOGGERS:
@@ -88,6 +85,26 @@ async def open_litellm(*, base_url: str | None = None) -> AsyncIterator[LiteLLMM
         await close_litellm_async_clients()
         # Clients belong to their event loop; the next one makes its own.
         litellm.in_memory_llm_clients_cache.flush_cache()
+
+
+def check_name(model: str) -> None:
+    """Raise ConfigError for a name of which litellm knows no provider: it would find out with every call."""
+    litellm = _imported()
+    try:
+        litellm.get_llm_provider(model)
+    except litellm.exceptions.BadRequestError:
+        raise ConfigError(
+            f"model {one_line(model)!r}: litellm knows no provider of that name (write PROVIDER/MODEL, such as "
+            "openai/gpt-4o-mini or ollama_chat/llama3.2)"
+        ) from None
+
+
+def _imported() -> Any:
+    os.environ.update(_ENVIRONMENT)
+    import litellm
+
+    litellm.suppress_debug_info = True
+    return litellm
 
 
 def fault_of(error: BaseException, secrets: Sequence[str] = ()) -> ModelError:
