@@ -79,6 +79,16 @@ def test_calls_under_way_and_refusals_are_told() -> None:
     assert ("  calls        3 sent, 2 under way, 1 failed (1 rate limited)", "") in screen("x", tally)
 
 
+def test_a_rerun_tells_what_it_saved(capsys: pytest.CaptureFixture[str]) -> None:
+    saved = CallSaved(key="k", role=Role.TASK, phase=Phase.SEARCH, completion=completion("x"))
+    after = Progress(step="screening", round=1)
+    lines = told(Display("triage", live=False), [saved, after, *call("a"), after], capsys)
+    assert [line.partition("  0:00  ")[2] for line in lines] == [
+        "round 1, screening: 1 call saved",
+        "round 1, screening: 1 call sent, 1 saved, $0.0010",
+    ]
+
+
 def test_a_cause_that_is_gone_has_none_now() -> None:
     found = clusters(evalset())
     tally = fed(Tally(), [ClustersFound(round=1, candidate="x", clusters=found)])

@@ -25,7 +25,7 @@ REDRAW = 0.25
 """Seconds between two drawings, at least."""
 HEARTBEAT = 15.0
 """Seconds without a line after which a plain display says that it is alive."""
-UNMARKED = frozenset({"stop", "written", "proposal failed"})
+UNMARKED = frozenset({"data", "warning", "stop", "written", "proposal failed"})
 """Decisions that tell no figure of the model."""
 SHOWN_CAUSES = 5
 BAR = 24
@@ -94,7 +94,7 @@ class Display:
                 self._drawn = now
                 self._live.update(_text(screen(self._title, self.tally, self._mark)), refresh=True)
         elif now - self._spoke >= HEARTBEAT:
-            self._tell(f"{self.tally.where}: {_calls(self.tally, ' calls')}")
+            self._tell(f"{self.tally.where}: {_calls(self.tally, named=True)}")
 
     @asynccontextmanager
     async def ticking(self) -> AsyncIterator[None]:
@@ -170,11 +170,14 @@ def _best(tally: Tally, mark: str) -> str:
     return f"{tally.best:.1%}{gain}{mark}"
 
 
-def _calls(tally: Tally, what: str = "") -> str:
-    """`94 sent`; with `what`: `94 calls sent`. A call that failed was sent as well."""
-    parts = [f"{tally.paid:,}{what} sent"]
-    if tally.saved:
-        parts.append(f"{tally.saved:,} saved")
+def _calls(tally: Tally, *, named: bool = False) -> str:
+    """`94 sent, 12 saved`; named: `94 calls sent, 12 saved`. A call that failed was sent as well."""
+    told = {"sent": tally.paid, "saved": tally.saved}
+    counts = [(what, number) for what, number in told.items() if number] or [("sent", 0)]
+    parts = [f"{number:,} {what}" for what, number in counts]
+    if named:
+        what, number = counts[0]
+        parts[0] = f"{counted(number, 'call')} {what}"
     if tally.flying:
         parts.append(f"{len(tally.flying)} under way")
     if tally.failed:
@@ -210,7 +213,7 @@ def _clusters_told(tally: Tally, event: ClustersFound) -> str:
 def _progress_told(tally: Tally, event: Progress) -> str:
     if event.step.startswith("trial"):
         return ""
-    return f"{tally.where}: {_calls(tally, ' calls')}" if tally.paid or tally.saved else tally.where
+    return f"{tally.where}: {_calls(tally, named=True)}" if tally.paid or tally.saved else tally.where
 
 
 def _trial_told(tally: Tally, event: TrialEnded) -> str:
@@ -219,11 +222,6 @@ def _trial_told(tally: Tally, event: TrialEnded) -> str:
     gain = "" if trial.gain is None else f", {100 * trial.gain:+.1f} points"
     edits = f", {tally.passed} of {tally.judged} edits passed the screen" if tally.trials == 1 and tally.judged else ""
     return f"round {trial.round}, trial {trial.number}: {score}{gain}{edits}"
-
-
-def _is_figure(event: Event) -> bool:
-    """Whether what is told rests on the model; what was read from files does not."""
-    return isinstance(event, TrialEnded) or (isinstance(event, Decided) and event.kind not in ("data", "warning"))
 
 
 def _decided_told(_: Tally, event: Decided) -> str:
