@@ -66,7 +66,8 @@ def cluster(examples: Mapping[str, Example], evaluation: Evaluation) -> tuple[Cl
     grouped = _pooled(grouped)
     total = sum(found.lost for found in breaks) or 1.0
     passing = [examples[r.example] for r in evaluation.results.values() if r.error is None and r.passed]
-    built = [_cluster(parts, total, passing) for parts in _merged(grouped)]
+    usual = document_counts(passing)
+    built = [_cluster(parts, total, usual, len(passing)) for parts in _merged(grouped)]
     return tuple(sorted(built, key=lambda c: (-c.share, c.id)))
 
 
@@ -109,19 +110,26 @@ def reason_kind(reason: str) -> str:
     return QUOTED.sub("…", reason)
 
 
-def tied_terms(members: Sequence[Example], others: Sequence[Example], most: int = MOST_TERMS) -> tuple[str, ...]:
+def tied_terms(
+    members: Sequence[Example], outside: Counter[str], others: int, most: int = MOST_TERMS
+) -> tuple[str, ...]:
     """Words of the inputs that stand in members more often than elsewhere, strongest first.
+
+    Args:
+        members: rows of the cluster.
+        outside: `document_counts` of the rows elsewhere.
+        others: how many those are.
+        most: words at most.
 
     Weighted log-odds with a smoothing of one half (Monroe et al. 2008, simplified); only words of two members or
     more, and only where the z-score is at least 2.33: a word among hundreds stands out by chance soon enough.
     """
-    inside, outside = document_counts(members), document_counts(others)
     scored = []
-    for word, count in inside.items():
+    for word, count in document_counts(members).items():
         if count < 2:
             continue
         a, b = count + 0.5, len(members) - count + 0.5
-        c, d = outside[word] + 0.5, len(others) - outside[word] + 0.5
+        c, d = outside[word] + 0.5, others - outside[word] + 0.5
         z = (math.log(a / b) - math.log(c / d)) / math.sqrt(1 / a + 1 / b + 1 / c + 1 / d)
         if z >= TIED:
             scored.append((-z, word))
@@ -165,7 +173,7 @@ def _merged(grouped: Mapping[tuple[str, ...], list[Break]]) -> list[dict[tuple[s
     return [parts for _, parts in merged]
 
 
-def _cluster(parts: Mapping[tuple[str, ...], list[Break]], total: float, passing: Sequence[Example]) -> Cluster:
+def _cluster(parts: Mapping[tuple[str, ...], list[Break]], total: float, usual: Counter[str], passing: int) -> Cluster:
     breaks = [found for found_breaks in parts.values() for found in found_breaks]
     main = next(iter(parts))
     lost: Counter[str] = Counter()
@@ -186,7 +194,7 @@ def _cluster(parts: Mapping[tuple[str, ...], list[Break]], total: float, passing
         place=breaks[0].score.place,
         wanted=wanted,
         got=got,
-        terms=tied_terms([f.example for f in members], passing),
+        terms=tied_terms([f.example for f in members], usual, passing),
         evidence=reasons[:3],
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from optimizer.cluster import cluster, reason_kind, tied_terms
+from optimizer.cluster import cluster, document_counts, reason_kind, tied_terms
 from optimizer.dataset import Example
 from optimizer.errors import ErrorKind
 from optimizer.results import CallError, Completion, Evaluation, Result, Score
@@ -110,5 +110,5 @@ def test_reasons_are_alike_but_for_their_values():
 def test_terms_tied_to_a_cluster_are_those_that_stand_out():
     inside = [Example(id=f"i{n}", inputs={"q": f"we liked it but number {n} was cold"}) for n in range(8)]
     outside = [Example(id=f"o{n}", inputs={"q": f"we liked number {n} a lot"}) for n in range(8)]
-    terms = tied_terms(inside, outside)
+    terms = tied_terms(inside, document_counts(outside), len(outside))
     assert "but" in terms and "liked" not in terms
