@@ -13,6 +13,7 @@ from optimizer.errors import BudgetExceeded, ErrorKind, ModelError, ProviderErro
 from optimizer.events import Decided, EditJudged, LinePriced, ResultKnown, RunEnded, TrialEnded
 from optimizer.loop import Ends, run
 from optimizer.mutate.base import Proposal
+from optimizer.mutate.llm import material
 from optimizer.mutate.mined import MinedMutator
 from optimizer.mutate.propose import Proposers
 from optimizer.outcome import Outcome, Phase, Verdict
@@ -158,6 +159,26 @@ def test_a_refused_edit_is_recorded_with_its_reason():
     assert [event.outcome for event in refused] == ["refused"]
     assert "link" in refused[0].reason
     assert "evil" not in finished.winner.text
+
+
+def test_proposers_see_train_rows_alone():
+    seen: set[str] = set()
+    texts: list[str] = []
+
+    class Nosy(Chatter):
+        async def propose(self, proposal: Proposal) -> tuple[Edit, ...]:
+            seen.update(row.example.id for row in (*proposal.cluster.members, *proposal.passing))
+            texts.append(material(proposal))
+            return await super().propose(proposal)
+
+    def marked(text: str, example: Example) -> str:
+        return f"{drawn_anew(0)(text, example)} by {example.id}" if len(text) % 3 else str(example.expected)
+
+    bench, _, _ = bench_of(marked, bob_world)
+    asyncio.run(run(bench, seed_prompt(), Proposers(mutators=(Nosy(),), asks_model=True), ENDS))
+    assert len(texts) > 1 and seen
+    assert all(row.startswith("t") for row in seen)
+    assert not any(f'"{prefix}0' in text or f" by {prefix}0" in text for text in texts for prefix in "vs")
 
 
 class Broken:
