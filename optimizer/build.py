@@ -87,6 +87,8 @@ class Scored:
     """Failures of all the splits, by cause."""
     ledger: Ledger
     """What the rows' file held."""
+    look: int | None = None
+    """Which look at the test rows this was; None where it was none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,8 +146,9 @@ async def score(config: RunConfig, *, root: Path, splits: Sequence[Split], watch
     Raises as `execute` does.
     """
     loaded = take_in(config)
+    look = None
     if Split.TEST in splits:
-        count_look(root, look_at(loaded.meta(), loaded.prompt.fingerprint, loaded.prompt.fingerprint))
+        look = count_look(root, look_at(loaded.meta(), loaded.prompt.fingerprint, loaded.prompt.fingerprint))
     plan = Plan(limits={phase: len(loaded.evalset.examples) for phase in Phase})
     sink = Several(tuple(watch))
     for event in loaded.told():
@@ -167,6 +170,7 @@ async def score(config: RunConfig, *, root: Path, splits: Sequence[Split], watch
         evaluations=evaluations,
         clusters=cluster(by_id(loaded.evalset.examples), together),
         ledger=loaded.ledger,
+        look=look,
     )
 
 

@@ -13,7 +13,7 @@ from optimizer.metrics import build_metrics, check_rows, metrics_fingerprint
 from optimizer.metrics.base import Metric
 from optimizer.prompt import Prompt
 from optimizer.readers.base import shown
-from optimizer.readers.evalset import load_eval_set
+from optimizer.readers.evalset import keep_splits, load_eval_set
 from optimizer.readers.prompts import check_variables, load_prompt
 from optimizer.readers.rows import Ledger
 from optimizer.stats import minimum_detectable_gain
@@ -60,7 +60,7 @@ class Loaded:
 
 def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
     """Read and check all files of a run. Raises UserError with every problem found; sends nothing."""
-    evalset, ledger = load_eval_set(config, write=write)
+    evalset, ledger = load_eval_set(config, write=False)
     prompt = load_prompt(config.prompt, ledger.fields)
     warnings = (*ledger.warnings, *check_variables(prompt, evalset.examples, str(config.prompt)))
     try:
@@ -69,4 +69,6 @@ def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
         raise ConfigError(f"{shown(config.path)}: {error}") from error
     if problems := check_rows(metrics, evalset.examples):
         raise DataError(problems)
+    if write:
+        keep_splits(config, evalset, ledger)
     return Loaded(config=config, evalset=evalset, ledger=ledger, prompt=prompt, metrics=metrics, warnings=warnings)

@@ -106,6 +106,17 @@ def test_wrong_use_is_told_in_one_line(workspace: Path, arguments: list[str], co
     assert words in line
 
 
+def test_splits_are_drawn_once_nothing_else_is_wrong(workspace: Path) -> None:
+    path = Path("evals/example.yaml")
+    right = path.read_text("utf-8")
+    path.write_text(right.replace("[positive, negative]", "[good, bad]"), "utf-8")
+    assert cli("eval", path).code == 2
+    assert not Path("evals/example.splits.json").exists(), "rows that are mended would be placed as late ones"
+    path.write_text(right, "utf-8")
+    assert cli("eval", path).code == 0
+    assert Path("evals/example.splits.json").exists()
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

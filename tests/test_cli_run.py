@@ -85,6 +85,9 @@ def test_eval_of_the_test_split_is_a_look(workspace: Path) -> None:
     facts = cli("eval", CONFIG, "--split", "test", "--json").json
     assert set(facts["splits"]) == {"test"}
     assert len(Path(".optimizer/looks.jsonl").read_text("utf-8").splitlines()) == 1
+    assert facts["look"] == 1
+    assert " look   number 1 at these test rows" in cli("eval", CONFIG, "--split", "test").out
+    assert cli("eval", CONFIG, "--json").json["look"] is None
 
 
 def test_eval_takes_another_prompt(workspace: Path) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 EXAMPLES = 3
+_CALLS = {"paid": "sent", "saved": "saved", "failed": "failed"}
 MOST_CLUSTERS = 10
 
 
@@ -42,6 +43,7 @@ def facts(config: RunConfig, scored: Scored, tally: Tally) -> dict[str, Any]:
         "stand_in": config.model.stand_in,
         "prompt": {"ref": scored.prompt.ref, "fingerprint": scored.prompt.fingerprint, "text": scored.prompt.text},
         "splits": {split.value: _split(found) for split, found in scored.evaluations.items()},
+        "look": scored.look,
         "faults": _faults(scored),
         "clusters": [
             {
@@ -94,9 +96,12 @@ def page(facts: dict[str, Any]) -> Text:
         told = f"{percent(split['score'])}, {split['passed']} of {counted(split['n'], 'row')} pass"
         errors = f", {counted(len(split['errors']), 'error')} (not scored)" if split["errors"] else ""
         sheet.fact(name, told + errors + mark)
+    if facts["look"] is not None:
+        sheet.fact("look", f"number {facts['look']} at these test rows: with each, a claim needs more proof")
     calls, usd = facts["calls"], facts["usd"]
     cost = "price unknown" if usd is None else money(usd)
-    sheet.fact("calls", f"{calls['paid']:,} paid, {calls['saved']:,} saved, {calls['failed']:,} failed; {cost}")
+    told = ", ".join(f"{calls[key]:,} {word}" for key, word in _CALLS.items() if calls[key] or key == "paid")
+    sheet.fact("calls", f"{told}; {cost}")
     if facts["faults"]:
         sheet.heading(f"kinds of fault: rows that fail each check{mark}")
         for name, rows in facts["faults"].items():

@@ -22,7 +22,7 @@ def load_eval_set(config: RunConfig, *, write: bool = True) -> tuple[EvalSet, Le
 
     Args:
         config: what the run asks for.
-        write: False to leave the lock file alone, whatever is drawn.
+        write: False to leave the lock file alone, whatever is drawn; `keep_splits` writes it later.
 
     Raises DataError with every problem of the rows or of the splits, StoreError where the lock file cannot be
     written.
@@ -34,3 +34,11 @@ def load_eval_set(config: RunConfig, *, write: bool = True) -> tuple[EvalSet, Le
         note = f"{shown(path)} was drawn with other shares than `splits` asks for; they stay (delete it to draw anew)"
         ledger = replace(ledger, warnings=(*ledger.warnings, note))
     return EvalSet(name=config.name, examples=examples, splits=splits), ledger
+
+
+def keep_splits(config: RunConfig, evalset: EvalSet, ledger: Ledger) -> None:
+    """Write what was drawn, once nothing else is wrong: mended rows must not find splits of the broken ones.
+
+    Raises StoreError where the lock file cannot be written.
+    """
+    assign(evalset.examples, config.splits, lock_path(config), config.seed, ledger.splits)
