@@ -16,7 +16,7 @@ from optimizer.budget import Budget, Spent
 from optimizer.cluster import cluster
 from optimizer.config import BudgetSpec, ModelSpec, RunConfig
 from optimizer.dataset import Split
-from optimizer.errors import ConfigError
+from optimizer.errors import ConfigError, StoreError
 from optimizer.evaluator import Bench, Evaluator, Purpose, by_id
 from optimizer.events import Event, Sink
 from optimizer.executors.local import LocalExecutor
@@ -316,10 +316,14 @@ def _ended_before(root: Path, run_id: str, meta: RunMeta) -> Ended | None:
     """What a run that is complete already ended with. Raises UserError where that run is about something else."""
     if not (root / "runs" / run_id / "run.sqlite").exists():
         return None
-    with RunReader(root, run_id) as reader:
-        outcome = reader.outcome()
-        if outcome is not None:
-            refuse_other(reader, meta)
+    try:
+        with RunReader(root, run_id) as reader:
+            outcome = reader.outcome()
+            if outcome is not None:
+                refuse_other(reader, meta)
+    except StoreError:
+        # A full disk or a kill may have left a file without tables: it is begun anew. What opens it tells real damage.
+        return None
     return None if outcome is None else Ended(run_id=run_id, outcome=outcome, written=_written(root, run_id))
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -104,6 +106,22 @@ def test_wrong_use_is_told_in_one_line(workspace: Path, arguments: list[str], co
     assert (done.code, done.out) == (code, "")
     (line,) = [line for line in done.err.splitlines() if line.startswith("error: ")]
     assert words in line
+
+
+@pytest.mark.parametrize("content", [b"", b"SQLite format 3\0", b"not a database at all"])
+def test_a_run_that_never_began_is_begun_and_a_damaged_one_is_told(workspace: Path, content: bytes) -> None:
+    folder = Path("runs/torn")
+    folder.mkdir(parents=True)
+    (folder / "run.sqlite").write_bytes(content)
+    if content.startswith(b"SQLite"):
+        (folder / "run.sqlite").unlink()
+        with contextlib.closing(sqlite3.connect(folder / "run.sqlite")) as db:
+            db.execute("PRAGMA journal_mode = WAL")
+    done = cli("run", "evals/example.yaml", "--run-id", "torn", "--resume")
+    if content.startswith(b"not"):
+        assert done.code == 7 and "damaged" in done.err
+    else:
+        assert done.code == 0, done.err
 
 
 def test_splits_are_drawn_once_nothing_else_is_wrong(workspace: Path) -> None:
