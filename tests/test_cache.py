@@ -37,6 +37,7 @@ ROMEO = Completion(
     finish_reason="stop",
 )
 KEY = "k" * 64
+FILES = {"cache.db", "cache.db-wal", "cache.db-shm", "claims"}
 
 
 def store(folder: Path, entries: dict[str, Completion]) -> None:
@@ -105,7 +106,7 @@ def test_folder_and_files_are_private(tmp_path):
         asyncio.run(cache.put("l" * 64, ROMEO))
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()}
-        assert modes == dict.fromkeys(modes, 0o600) and set(modes) == {"cache.db", "cache.db-wal", "cache.db-shm"}
+        assert modes == dict.fromkeys(modes, 0o600) and set(modes) == FILES
 
 
 def test_stats_and_prune(tmp_path):

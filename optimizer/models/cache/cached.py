@@ -29,26 +29,26 @@ class Cached:
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request."""
-        found = await self._find(request.key)
-        if found is not None:
-            await self._sink.record(
-                CallSaved(key=request.key, role=request.role, phase=request.phase, completion=found)
-            )
-            return replace(found, cached=True)
-        completion = await self._inner.complete(request)
-        if self._store is not None and _good(completion):
-            await self._store.put(request.key, completion)
-        return completion
-
-    async def _find(self, key: str) -> Completion | None:
-        known = self._known.get(key)
+        known = self._known.get(request.key)
         if known is not None and _good(known):
-            return known
-        if self._store is None:
-            return None
+            return await self._saved(request, known)
+        store = self._store
+        if store is None:
+            return await self._inner.complete(request)
         # Between the end of a call and its commit neither the flight nor the table knows the key.
-        await self._store.settled(key)
-        return self._store.get(key)
+        await store.settled(request.key)
+        async with store.claimed(request.key):
+            found = store.get(request.key)
+            if found is not None:
+                return await self._saved(request, found)
+            completion = await self._inner.complete(request)
+            if _good(completion):
+                await store.put(request.key, completion)
+            return completion
+
+    async def _saved(self, request: Request, found: Completion) -> Completion:
+        await self._sink.record(CallSaved(key=request.key, role=request.role, phase=request.phase, completion=found))
+        return replace(found, cached=True)
 
 
 def _good(completion: Completion) -> bool:

@@ -10,13 +10,15 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from optimizer.errors import StoreError
 from optimizer.models.cache import folder as files
+from optimizer.models.cache.claims import Claims
 from optimizer.models.cache.codec import TamperedRow, decode, encode
 from optimizer.models.cache.writer import Writer
 from optimizer.results import Completion
@@ -58,6 +60,7 @@ class CompletionCache:
         try:
             moved = files.prepare(folder)
             self._table = _open_table(folder)
+            self._claims = Claims(folder / "claims")
         except (sqlite3.Error, OSError) as error:
             raise self._fault("open", error) from error
         if moved is not None:
@@ -100,6 +103,15 @@ class CompletionCache:
         if written is not None:
             await asyncio.wait((written,))
 
+    @asynccontextmanager
+    async def claimed(self, key: str) -> AsyncIterator[None]:
+        """Keep other processes from asking for a key meanwhile; waits for one that does. Look at the table inside."""
+        await self._claims.take(key)
+        try:
+            yield
+        finally:
+            self._claims.give_back(key)
+
     def stats(self) -> CacheStats:
         """Count the entries and measure the files."""
         with files.connect(self.folder) as connection:
@@ -120,6 +132,7 @@ class CompletionCache:
         """Write what was handed over, then close the file."""
         self._writer.close()
         self._table.close()
+        self._claims.close()
 
     def __enter__(self) -> CompletionCache:
         return self
