@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,8 +24,8 @@ from optimizer.failures import Cluster
 from optimizer.intake import Loaded, take_in
 from optimizer.models.base import Model
 from optimizer.models.cache import CompletionCache
-from optimizer.models.gate import Terms, account, check_name, gate, open_provider
-from optimizer.models.prices import known_prices, list_price
+from optimizer.models.gate import Providers, Terms, account, connected, gate, specs
+from optimizer.models.prices import known_prices
 from optimizer.mutate.base import Mutator
 from optimizer.mutate.llm import LlmMutator
 from optimizer.mutate.mined import MinedMutator
@@ -43,9 +43,6 @@ from optimizer.store.meta import RunMeta
 from optimizer.store.reader import RunStatus
 from optimizer.targets.prompt import PromptTarget
 
-Providers = Mapping[tuple[str, str | None], Model]
-"""(provider, base URL) -> what answers single attempts there."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
@@ -61,6 +58,8 @@ class Order:
     """Go on where such a run is; begin it where there is none."""
     tries: tuple[str, ...] = ()
     """Lines of the user's own, tried beside the proposed ones."""
+    arguments: tuple[str, ...] = ()
+    """What the command line was asked: kept, so that a run can say how to go on with it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -119,11 +118,11 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
         test=sizes[Split.TEST],
     )
     run_id = _run_id(order)
-    meta = loaded.meta(order.tries)
+    meta = loaded.meta(order.tries, order.arguments)
     if order.resume and (ended := _ended_before(order.root, run_id, meta)) is not None:
         return ended
     async with (
-        _connected(order.config) as providers,
+        connected(order.config) as providers,
         open_run(
             order.root, run_id, config_text(order.config), meta=meta, evalset=loaded.evalset, resume=order.resume
         ) as writer,
@@ -154,7 +153,7 @@ async def score(config: RunConfig, *, root: Path, splits: Sequence[Split], watch
     for event in loaded.told():
         await sink.record(event)
     evaluations: dict[Split, Evaluation] = {}
-    async with _connected(config) as providers, _opened(loaded, root, sink, providers, None) as live:
+    async with connected(config) as providers, _opened(loaded, root, sink, providers, None) as live:
         bench = live.bench(loaded, plan, sink, {})
         for split in splits:
             phase = Phase.TEST if split is Split.TEST else Phase.SEARCH
@@ -231,27 +230,6 @@ class Live:
 
 
 @asynccontextmanager
-async def _connected(config: RunConfig) -> AsyncIterator[Providers]:
-    """Every provider that the config names, before a run is made of it and before anything is sent.
-
-    Raises UserError where a price, a key or an address is missing or wrong, or a provider is not known.
-    """
-    budget = Budget(config.budget)
-    async with AsyncExitStack() as stack:
-        found: dict[tuple[str, str | None], Model] = {}
-        for spec in _specs(config):
-            budget.require_price(spec.name, list_price(spec))
-            check_name(spec)
-            if account(spec) not in found:
-                found[account(spec)] = await stack.enter_async_context(open_provider(spec, config.concurrency))
-        yield found
-
-
-def _specs(config: RunConfig) -> list[ModelSpec]:
-    return [config.model, *([config.mutator] if config.mutator else [])]
-
-
-@asynccontextmanager
 async def _opened(
     loaded: Loaded, root: Path, sink: Sink, providers: Providers, writer: RunWriter | None
 ) -> AsyncIterator[Live]:
@@ -269,7 +247,7 @@ async def _opened(
                 sink=sink,
                 budget=budget,
                 # The same name may cost something else at another address.
-                prices=known_prices(spec for spec in _specs(config) if account(spec) == owner),
+                prices=known_prices(spec for spec in specs(config) if account(spec) == owner),
                 known=known,
                 terms=terms,
             )

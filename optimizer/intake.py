@@ -51,11 +51,11 @@ class Loaded:
         read = Decided(kind="data", round=0, reason=reason, figures=figures)
         return [read, *(Decided(kind="warning", round=0, reason=warning) for warning in self.warnings)]
 
-    def meta(self, tries: Sequence[str] = ()) -> RunMeta:
+    def meta(self, tries: Sequence[str] = (), arguments: Sequence[str] = ()) -> RunMeta:
         """What a run of this is about."""
         folder = self.config.path.parent
         versions = {metric_name(spec): metrics_fingerprint([spec], folder) for spec in self.config.metrics}
-        return describe(self.config, self.evalset, self.prompt, versions=versions, lines=tries)
+        return describe(self.config, self.evalset, self.prompt, versions=versions, lines=tries, arguments=arguments)
 
 
 def take_in(config: RunConfig, *, write: bool = True) -> Loaded:

@@ -14,6 +14,7 @@ from optimizer.cli.interrupt import Interrupted
 from optimizer.config import ModelSpec
 from optimizer.errors import UserError
 from optimizer.events import ClustersFound
+from optimizer.report.summary import go_on
 from tests import sample_run
 from tests.cli_case import Done, cli, make_workspace
 
@@ -175,6 +176,8 @@ def test_resume_starts_a_run_where_there_is_none(workspace: Path) -> None:
 def test_a_run_that_did_not_end_is_spoken_of_until_a_later_one_does(workspace: Path) -> None:
     refused = ("--base-url", "http://127.0.0.1:1/v1", "--model", "openai/x")
     assert cli("run", CONFIG, *refused, "--run-id", "stuck").code == 6
+    again = f"optimizer run {CONFIG} {' '.join(refused)} --run-id stuck --resume"
+    assert cli("show", "--json").json["next"][0] == again, "with its flags: another model would be another run"
     assert "note: run stuck of this eval file did not end" in cli("run", CONFIG).err
     assert "note: " not in cli("run", CONFIG).err
 
@@ -202,7 +205,7 @@ def test_an_interrupted_run_is_gone_on_with(workspace: Path, monkeypatch: pytest
     ],
 )
 def test_the_resume_line_is_the_same_command(arguments: list[str], want: str) -> None:
-    assert launch.resume_command(arguments, "r1") == want
+    assert go_on(arguments, "r1") == want
 
 
 def test_export_writes_or_prints(with_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -164,7 +164,7 @@ def test_a_run_that_stopped_anywhere_has_facts_and_a_screen(tmp_path, kind):
     write(tmp_path, until(kind, events()))
     told = facts(tmp_path)
     assert told["status"] == "interrupted" and told["verdict"] is None and told["test"] is None
-    assert told["next"][0] == f"optimizer run evals/triage.yaml --run-id {RUN} --resume"
+    assert told["next"][0] == f"optimizer run evals/triage.yaml --resume --run-id {RUN}"
     page = shown(tmp_path)
     assert "INTERRUPTED  no verdict; it can be resumed" in page and "GAIN" not in page
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from optimizer.config import RunConfig
 from optimizer.dataset import Split
 from optimizer.errors import BudgetExceeded, GainNotShown, GateError, ProviderError, StoreError, UserError
 from optimizer.outcome import Outcome, Verdict
+from optimizer.report.summary import go_on
 from optimizer.store import RunReader, RunStatus, find_run, list_runs, new_run_id, run_folder
 
 T = TypeVar("T")
@@ -72,9 +72,10 @@ def run(wanted: Wanted, config: RunConfig, *, tries: tuple[str, ...], arguments:
         if unfinished and not wanted.resume and unfinished == _latest(config.name):
             out.note(f"note: run {unfinished} of this eval file did not end; --resume goes on with it")
         run_id = (unfinished if wanted.resume else None) or new_run_id(find.ROOT, config.name)
-    order = Order(config=config, root=find.ROOT, run_id=run_id, resume=wanted.resume, tries=tries)
+    asked = tuple(arguments or ("run", str(config.path)))
+    order = Order(config=config, root=find.ROOT, run_id=run_id, resume=wanted.resume, tries=tries, arguments=asked)
     display = Display(config.name, stand_in=config.model.stand_in)
-    resume = resume_command(arguments or ("run", str(config.path)), run_id)
+    resume = go_on(asked, run_id)
     try:
         return _watched(execute(order, watch=(display,)), display, config, f"interrupted; go on with: {resume}")
     except (BudgetExceeded, ProviderError, StoreError) as error:
@@ -98,14 +99,6 @@ def _watched(work: Coroutine[Any, Any, T], display: Display, config: RunConfig, 
             return await work
 
     return Stopper(display, line).run(shown())
-
-
-def resume_command(arguments: Sequence[str], run_id: str) -> str:
-    """The same command again, going on with that run."""
-    added = [] if "--resume" in arguments else ["--resume"]
-    if not any(part == "--run-id" or part.startswith("--run-id=") or part == run_id for part in arguments):
-        added += ["--run-id", run_id]
-    return shlex.join(["optimizer", *arguments, *added])
 
 
 def show(ended: Ended, *, as_json: bool) -> None:

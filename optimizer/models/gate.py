@@ -5,20 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
 from optimizer.budget import Budget, Clock
-from optimizer.config import ModelSpec, Price
+from optimizer.config import ModelSpec, Price, RunConfig
 from optimizer.events import Sink
 from optimizer.models.base import Model, Sleep
 from optimizer.models.breaker import Breaker
 from optimizer.models.budgeted import Budgeted
 from optimizer.models.cache import Cached, CompletionCache
 from optimizer.models.limit import Limit
+from optimizer.models.prices import list_price
 from optimizer.models.retry import Retry, Timed
 from optimizer.models.single_flight import SingleFlight
 from optimizer.results import Completion
+
+Providers = Mapping[tuple[str, str | None], Model]
+"""(provider, base URL) -> what answers single attempts there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,6 +85,28 @@ def check_name(spec: ModelSpec) -> None:
         from optimizer.models.litellm import check_name as check
 
         check(spec.model)
+
+
+def specs(config: RunConfig) -> list[ModelSpec]:
+    """Every model that a config names: the task's, and the mutator's where there is one."""
+    return [config.model, *([config.mutator] if config.mutator else [])]
+
+
+@asynccontextmanager
+async def connected(config: RunConfig) -> AsyncIterator[Providers]:
+    """Every provider that a config names, before a run is made of it and before anything is sent.
+
+    Raises UserError where a price, a key or an address is missing or wrong, or a provider is not known.
+    """
+    budget = Budget(config.budget)
+    async with AsyncExitStack() as stack:
+        found: dict[tuple[str, str | None], Model] = {}
+        for spec in specs(config):
+            budget.require_price(spec.name, list_price(spec))
+            check_name(spec)
+            if account(spec) not in found:
+                found[account(spec)] = await stack.enter_async_context(open_provider(spec, config.concurrency))
+        yield found
 
 
 @asynccontextmanager

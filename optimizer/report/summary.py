@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -261,8 +261,7 @@ def commands(facts: Facts) -> list[str]:
     run, meta = shlex.quote(reader.id), reader.meta
     failures = f"optimizer failures {run}"
     if reader.status in (RunStatus.INTERRUPTED, RunStatus.FAILED):
-        eval_file = shlex.quote(meta.eval_file or f"evals/{meta.name}.yaml")
-        return [f"optimizer run {eval_file} --run-id {run} --resume", failures]
+        return [go_on(meta.arguments or ("run", meta.eval_file or f"evals/{meta.name}.yaml"), reader.id), failures]
     if facts.pair[0] == facts.pair[1]:
         return [failures]
     path, version = _written(facts)
@@ -272,6 +271,14 @@ def commands(facts: Facts) -> list[str]:
     if reader.status is RunStatus.COMPLETE and path is not None:
         steps.append(f"optimizer apply {run} --file FILE --key KEY")
     return steps
+
+
+def go_on(arguments: Sequence[str], run: str) -> str:
+    """The same command again, going on with that run: another model or prompt would be another run."""
+    added = [] if "--resume" in arguments else ["--resume"]
+    if not any(part == "--run-id" or part.startswith("--run-id=") or part == run for part in arguments):
+        added += ["--run-id", run]
+    return shlex.join(["optimizer", *arguments, *added])
 
 
 def _ref(name: str, version: int | None, otherwise: str | None) -> str:

@@ -47,6 +47,8 @@ class RunMeta:
     """Split -> number of rows."""
     stand_in: bool = False
     """True where the task model is the offline stand-in: every figure says so then."""
+    arguments: tuple[str, ...] = ()
+    """What the command line was asked; empty where a program began the run."""
     rows: Mapping[str, str] = field(default_factory=dict)
     """Example id -> its split and a hash of its content; kept with the rows."""
 
@@ -58,6 +60,7 @@ def describe(
     *,
     versions: Mapping[str, str] | None = None,
     lines: Sequence[str] = (),
+    arguments: Sequence[str] = (),
 ) -> RunMeta:
     """What a run of this config is about.
 
@@ -67,6 +70,7 @@ def describe(
         seed: the prompt that it begins with.
         versions: metric as written -> version of its code, or a hash of the user's own file.
         lines: lines that the user wants tried.
+        arguments: what the command line was asked.
     """
     metrics = {}
     for metric in config.metrics:
@@ -87,6 +91,7 @@ def describe(
         splits={split.value: evalset.fingerprint(split) for split in Split},
         sizes={split.value: len(evalset.split(split)) for split in Split},
         stand_in=config.model.stand_in,
+        arguments=tuple(arguments),
         rows={row.id: f"{evalset.splits[row.id].value} {content_hash(row)}" for row in evalset.examples},
     )
 
