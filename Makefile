@@ -2,6 +2,7 @@
 
 PYTHON ?= python3
 VENV   ?= .venv
+BENCH_VENV ?= .venv-bench
 UV     ?= uv
 JOBS   ?= 2
 
@@ -18,7 +19,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit format setup lock bench-clients bench-demo bench-imports picture clean
+.PHONY: help demo test lint types unit format setup lock bench bench-clients bench-demo bench-imports picture clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -48,12 +49,18 @@ format: $(VENV)/.dev ## Rewrite the code in the project's style
 
 setup: $(VENV)/.dev ## Make .venv with the runtime and the development tools
 
-lock: ## Regenerate both lock files (UPGRADE=1 takes newer versions); needs uv
+lock: ## Regenerate the lock files (UPGRADE=1 takes newer versions); needs uv
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv (UV=path, where it is not on the PATH)"; exit 1; }
 	@$(COMPILE) pyproject.toml --output-file requirements.lock
 	@$(COMPILE) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
-	@if grep -nE '://|^(-i|-f|--index|--extra-index|--find-links)' requirements.lock requirements-dev.lock; \
+	@$(COMPILE) pyproject.toml --extra bench --constraint requirements.lock --output-file requirements-bench.lock
+	@if grep -nE '://|^(-i|-f|--index|--extra-index|--find-links)' requirements*.lock; \
 		then echo "a lock names an index address: see the lines above"; exit 1; fi
+
+bench: $(VENV)/.dev $(BENCH_VENV)/.peers ## Compare the search with GEPA and MIPROv2 on synthetic worlds; goes on where it stopped
+	@$(BIN)/python benchmarks/search/run.py --tune --peers $(BENCH_VENV)/bin/python
+	@$(BIN)/python benchmarks/search/run.py --peers $(BENCH_VENV)/bin/python
+	@$(BIN)/python benchmarks/search/report.py
 
 bench-clients: $(VENV)/.dev ## Time our model client against openai, litellm and bare aiohttp, on loopback
 	@$(BIN)/python benchmarks/clients.py
@@ -67,8 +74,16 @@ bench-imports: $(VENV)/.dev ## Time the import of every dependency
 picture: $(VENV)/.dev ## Draw the README's picture anew from a real run
 	@$(BIN)/python scripts/capture.py
 
+# The peers have an environment of their own: they decide nothing of ours.
+$(BENCH_VENV)/.peers: requirements-bench.lock | $(BIN)/python
+	@$(BIN)/python -m venv $(BENCH_VENV)
+	@echo "Installing the peers of the benchmark (a minute or so, once)"
+	@$(BENCH_VENV)/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input \
+		install --require-hashes --only-binary :all: --requirement requirements-bench.lock
+	@touch $@
+
 clean: ## Remove .venv and the tools' caches; runs/, prompts/ and evals/ stay
-	@rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there: install Python 3.11 or newer, or set PYTHON=path"; exit 1; }

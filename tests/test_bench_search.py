@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import ast
 import asyncio
+import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +10,8 @@ from random import Random
 
 import pytest
 
-from benchmarks.search import requests, task
+from benchmarks.search import plot, report, requests, task
+from benchmarks.search import run as bench
 from benchmarks.search.arms import miner, ours
 from benchmarks.search.endpoint import Endpoint, running_endpoint
 from benchmarks.search.judge import score
@@ -124,6 +126,68 @@ def test_more_failures_of_one_cause_make_it_surer_to_be_found() -> None:
             texts = [edit["text"] for edit in json.loads(reply)["edits"]]
             found[shown] += any(rule.value in text for text in texts)
     assert found[4] > found[1]
+
+
+def test_a_rewrite_of_the_whole_prompt_keeps_its_frame_and_adds_what_failures_show() -> None:
+    world = make_world("slots", SEED)
+    rows = [row for row in world.split("train") if row.cause and row.truth == row.expected][:8]
+    told = "\n\n".join(
+        f"# Example {number}\n## Inputs\n{row.text}\n\n## Generated Outputs\n{world.write(row.base)}\n\n"
+        f"## Feedback\nWrong.\nExpected: {world.wanted_text(row)}\n\n"
+        for number, row in enumerate(rows, 1)
+    )
+    asked = (
+        "I provided an assistant with the following instructions to perform a task for me:\n"
+        f"```\n{world.prompt}\n```\n\nThe following are examples:\n```\n{told}\n```\n\nProvide the new instructions."
+    )
+    reply = requests.answer(world, [{"role": "user", "content": asked}])
+    made = reply.split("```")[1].strip()
+    assert made.startswith(world.prompt)
+    assert any(
+        statement.value == row.expected["answer"] for statement in read_prompt(world, made).statements for row in rows
+    )
+
+
+def test_a_proposer_of_data_gets_its_marked_fields() -> None:
+    world = make_world("slots", SEED)
+    system = "Your input fields are:\n1. `examples` (str)\nYour output fields are:\n1. `observations` (str)"
+    shown = "[" + ", ".join(f"Example({{'text': {row.text!r}}})" for row in world.split("train")[:40]) + "]"
+    user = f"[[ ## examples ## ]]\n{shown}\n\nRespond with the corresponding output fields"
+    reply = requests.answer(world, [{"role": "system", "content": system}, {"role": "user", "content": user}])
+    assert reply.startswith("[[ ## observations ## ]]\n")
+    assert reply.endswith("[[ ## completed ## ]]")
+
+
+def test_the_task_model_answers_in_marked_fields_and_follows_examples() -> None:
+    world = make_world("facts", SEED)
+    rule = world.rules[0]
+    rows = [row for row in world.rows if row.cause.get("answer") == rule.id and row.truth == row.expected]
+    ask = "[[ ## text ## ]]\n{}\n\nRespond with the fields, starting with the field `[[ ## answer ## ]]`, and end."
+    frame = "In adhering to this structure, your objective is:\n" + world.prompt
+    demo = [
+        {"role": "user", "content": f"[[ ## text ## ]]\n{rows[0].text}"},
+        {"role": "assistant", "content": f"[[ ## answer ## ]]\n{rule.value}\n\n[[ ## completed ## ]]"},
+    ]
+    right = {"none": 0, "shown": 0}
+    for row in rows[1:]:
+        for name, demos in (("none", []), ("shown", demo)):
+            messages = [{"role": "system", "content": frame}, *demos, {"role": "user", "content": ask.format(row.text)}]
+            reply = task.answer(world, messages)
+            assert reply.startswith("[[ ## answer ## ]]\n")
+            right[name] += rule.value in reply
+    assert right["shown"] > right["none"]
+
+
+def test_finished_rows_are_known_again_and_make_a_report(tmp_path: Path) -> None:
+    results = tmp_path / "rows.jsonl"
+    job = next(bench.jobs(["slots"], ["label-miner"], [SEED], [400, 600]))
+    rows = bench.run(job, None)
+    results.write_text("".join(f"{json.dumps(row)}\n" for row in rows) + '{"cut off', encoding="utf-8")
+    assert bench.rows_of(results) == rows
+    assert bench.is_done(job, rows)
+    assert not bench.is_done(dataclasses.replace(job, seed=SEED + 1), rows)
+    assert f"| label-miner | {rows[0]['score']:.2f} (1) |" in report.page(rows)
+    assert plot.draw(rows).startswith("<svg")
 
 
 def test_our_search_improves_a_small_world_within_its_budget(tmp_path: Path) -> None:

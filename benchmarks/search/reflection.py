@@ -28,7 +28,7 @@ WRONG_LIMIT = 0.25
 """The same for a limit that is not quite right."""
 USELESS = 0.25
 """How often a call adds a sentence that says nothing."""
-LOST = 0.05
+LOST = 0.06
 """How often a rewrite of a whole prompt loses one of its rules."""
 REWORDED = 0.3
 """How often it says an old rule in other words."""

@@ -1,9 +1,11 @@
 """The search benchmark: every arm on every family and seed, one row a budget, appended as each run ends.
 
+    python benchmarks/search/run.py --tune --peers .venv-bench/bin/python       # GEPA's minibatch, on tuning seeds
     python benchmarks/search/run.py --peers .venv-bench/bin/python              # everything that is not there yet
     python benchmarks/search/run.py --families slots --arms ours --seeds 0:3    # our arm alone needs no peers
 
-Rows that are in the results file are not run again; `report.py` makes the table and the plot of them.
+Rows that are in the results file are not run again; `report.py` makes the table and the plot of them. Without
+`--arms`, GEPA runs with the minibatch that did best on the tuning seeds, family by family.
 """
 
 from __future__ import annotations
@@ -16,7 +18,9 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 ROOT = Path(__file__).parent.parent.parent
@@ -32,7 +36,9 @@ from benchmarks.search.worlds.world import World  # noqa: E402
 RESULTS = ROOT / "benchmarks" / "results" / "search.jsonl"
 BUDGETS = (600, 1000, 1500, 2000, 4000)
 SEEDS = tuple(range(200, 215))
-"""Seeds that nothing is tuned on; 100 to 102 are for tuning."""
+"""Seeds that nothing is tuned on."""
+TUNING = RESULTS.with_name("search-tuning.jsonl")
+TUNING_SEEDS = (100, 101, 102)
 PEERS = {
     "gepa-3": ("gepa_arm", "3"),
     "gepa-8": ("gepa_arm", "8"),
@@ -42,6 +48,7 @@ PEERS = {
 }
 """Arm -> module and its setting."""
 ARMS = ("label-miner", *ours.WAYS, *PEERS)
+GEPA = ("gepa-3", "gepa-8", "gepa-16")
 WORLDS_VERSION = 1
 """Raised with every change of the worlds or their models; rows of another version are not mixed in."""
 
@@ -126,7 +133,8 @@ def run(job: Job, peers: str | None) -> list[dict[str, Any]]:
             "seconds": seconds,
             "extra": found["extra"],
             **versions,
-            "prompt": found["prompt"],
+            "prompt_lines": found["prompt"].count("\n") + 1,
+            "prompt_sha256": sha256(found["prompt"].encode()).hexdigest(),
         }
         for found in reached
     ]
@@ -149,7 +157,7 @@ def _peer(job: Job, endpoint: Endpoint, python: str) -> tuple[list[dict[str, Any
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONHASHSEED": "0"},
     )
     if done.returncode:
         raise RuntimeError(f"{job.arm} on {job.family} {job.seed} failed:\n{done.stderr[-2000:]}")
@@ -167,24 +175,49 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
+def best_gepa(family: str, tuned: Sequence[dict[str, Any]]) -> str:
+    """GEPA's arm with the best mean at the largest budget on the tuning seeds; its default where there is none."""
+    rows = [row for row in tuned if row["family"] == family]
+    most = max((row["budget"] for row in rows), default=0)
+    scores = {arm: [row["score"] for row in rows if (row["arm"], row["budget"]) == (arm, most)] for arm in GEPA}
+    return max(GEPA, key=lambda arm: fmean(scores[arm]) if scores[arm] else 0.0)
+
+
+def planned(chosen: argparse.Namespace) -> Iterator[Job]:
+    """The runs that the command line asks for."""
+    families = chosen.families.split(",")
+    if chosen.tune:
+        yield from jobs(families, GEPA, TUNING_SEEDS, chosen.budgets)
+        return
+    tuned = rows_of(TUNING)
+    for family in families:
+        best = best_gepa(family, tuned)
+        arms = chosen.arms.split(",") if chosen.arms else [arm for arm in ARMS if arm not in GEPA or arm == best]
+        kept = [arm for arm in arms if chosen.peers or arm not in PEERS]
+        yield from jobs([family], kept, chosen.seeds, chosen.budgets)
+
+
 def main() -> None:
     """Run what is not there yet."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--families", default=",".join(FAMILIES), help="comma-separated")
-    parser.add_argument("--arms", default=",".join(ARMS), help="comma-separated")
+    parser.add_argument("--arms", help="comma-separated; all of them, with GEPA's best minibatch, where left out")
     parser.add_argument("--seeds", type=numbers, default=SEEDS, help="200:215 or 3,5")
     parser.add_argument("--budgets", type=numbers, default=BUDGETS, help="search calls, comma-separated")
     parser.add_argument("--peers", help="a Python that has gepa, dspy and optuna; without it the peers are left out")
-    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--tune", action="store_true", help="run GEPA's minibatch sizes on the tuning seeds")
+    parser.add_argument("--results", type=Path)
     chosen = parser.parse_args()
-    arms = [arm for arm in chosen.arms.split(",") if chosen.peers or arm not in PEERS]
-    known = rows_of(chosen.results)
-    for job in jobs(chosen.families.split(","), arms, chosen.seeds, chosen.budgets):
+    if chosen.tune and not chosen.peers:
+        parser.error("--tune runs GEPA: name a Python that has it with --peers")
+    results: Path = chosen.results or (TUNING if chosen.tune else RESULTS)
+    known = rows_of(results)
+    for job in planned(chosen):
         if is_done(job, known):
             continue
         rows = run(job, chosen.peers)
         known += rows
-        with chosen.results.open("a", encoding="utf-8") as file:
+        with results.open("a", encoding="utf-8") as file:
             file.writelines(json.dumps(row) + "\n" for row in rows)
         told = ", ".join(f"{row['score']:.3f} at {row['calls']}" for row in rows)
         print(f"{job.family} {job.seed} {job.arm}: {told} ({rows[0]['seconds']} s)", flush=True)
