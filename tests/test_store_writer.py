@@ -4,7 +4,6 @@ import os
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 from typing import TypeVar
 
 import pytest
@@ -216,40 +215,6 @@ def test_an_unknown_price_is_unknown(tmp_path):
     spent = writer.spent()
     writer.close()
     assert spent.usd is None and spent.billed_usd is None and spent.saved_usd == 0.001
-
-
-def spent_on(root: Path, *replies: Completion) -> Spending:
-    """What a run has spent that had these replies, and three calls that ended without one."""
-    ends: list[tuple[Completion | None, CallError | None]] = [
-        *((reply, None) for reply in replies),
-        (None, CallError(kind=ErrorKind.TIMEOUT, message="no answer within 60 s")),
-        (None, CallError(kind=ErrorKind.MALFORMED, message="not JSON", status=200)),
-        (None, CallError(kind=ErrorKind.INTERNAL_SERVER, message="500", status=500)),
-    ]
-    happened: list[Event] = []
-    for number, (reply, error) in enumerate(ends):
-        happened.append(CallSent(call=f"c{number}", key=f"k{number}", role=Role.TASK, phase=Phase.SEARCH))
-        happened.append(CallEnded(call=f"c{number}", completion=reply, error=error))
-    write(root, happened)
-    writer = begin(root, resume=True)
-    found = writer.spent()
-    writer.close()
-    return found
-
-
-UNCOUNTED = replace(completion("x", cost=None), usage=Usage())
-
-
-def test_what_may_have_been_paid_counts_in_a_budget_at_the_mean(tmp_path):
-    spent = spent_on(tmp_path, completion("a"), UNCOUNTED)
-    # A refusal with a status costs nothing; a timeout, a reply that is no JSON and a reply without a count may.
-    assert (spent.calls, spent.tokens, spent.unclear_tokens, spent.billed_tokens) == (5, 43, 129, 172)
-    assert spent.usd is None and spent.billed_usd == pytest.approx(0.004)
-
-
-@pytest.mark.parametrize("reply", [UNCOUNTED, completion("a", cost=None)])
-def test_dollars_that_cannot_be_told_are_not_nothing(reply, tmp_path):
-    assert spent_on(tmp_path, reply).billed_usd is None
 
 
 def test_a_run_that_decides_again_what_it_decided_keeps_it_once(tmp_path):
