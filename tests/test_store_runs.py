@@ -2,6 +2,7 @@ import asyncio
 import itertools
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,16 @@ def test_clusters_before_and_after_with_what_is_not_known(tmp_path):
         assert (second.before, second.after, second.unknown) == (1, None, 1)
         first, _ = cluster_changes(reader, SEED.fingerprint, SEED.fingerprint)
         assert (first.before, first.after) == (3, 3)
+
+
+def test_a_cluster_keeps_the_words_that_it_was_found_with(tmp_path):
+    (found, *rest) = (event for event in events() if isinstance(event, ClustersFound))
+    late = replace(found, round=2, clusters=tuple(replace(one, label="what was left") for one in found.clusters[:1]))
+    assert not rest
+    write(tmp_path, [*until(RunEnded, events()), late])
+    with RunReader(tmp_path, RUN) as reader:
+        first, _ = cluster_changes(reader, SEED.fingerprint, WINNER.fingerprint)
+        assert (first.round, first.label) == (1, found.clusters[0].label)
 
 
 def test_rows_with_an_error_are_named(tmp_path):

@@ -59,7 +59,7 @@ class ClusterChange:
     id: str
     """Cluster id."""
     label: str
-    """The cause, in words."""
+    """The cause, in words, as it was found first."""
     round: int
     """Round in which it was found first."""
     share: float
@@ -149,8 +149,8 @@ def cluster_changes(reader: RunReader, seed: str, winner: str) -> tuple[ClusterC
     """Every cluster of the run with its members before and after; the one with most failures before comes first."""
     known: dict[str, tuple[str, int, float]] = {}
     for name, label, number, share in reader.query("SELECT id, label, round, share FROM clusters ORDER BY round"):
-        first = known.get(name)
-        known[name] = (label, number, share) if first is None else (label, *first[1:])
+        # As it was found first: of what is left in a later round, fewer values would be named.
+        known.setdefault(name, (label, number, share))
     rows: dict[str, list[ClusterRow]] = {}
     for cluster, example, before, after in reader.query(_MEMBERS, seed, winner):
         row = ClusterRow(example=example, before=_passed(before), after=_passed(after))
