@@ -175,7 +175,8 @@ def _merged(grouped: Mapping[tuple[str, ...], list[Break]]) -> list[dict[tuple[s
 
 def _cluster(parts: Mapping[tuple[str, ...], list[Break]], total: float, usual: Counter[str], passing: int) -> Cluster:
     breaks = [found for found_breaks in parts.values() for found in found_breaks]
-    main = next(iter(parts))
+    # Not the largest part: which one that is changes from round to round.
+    name = "\x00".join(min(parts))
     lost: Counter[str] = Counter()
     failures: dict[str, Failure] = {}
     for found in breaks:
@@ -186,7 +187,7 @@ def _cluster(parts: Mapping[tuple[str, ...], list[Break]], total: float, usual: 
     got = _frequent(found.score.got for found in breaks)
     reasons = _frequent(found.score.reason for found in breaks)
     return Cluster(
-        id="c" + hashlib.sha256("\x00".join(main).encode("utf-8", "surrogatepass")).hexdigest()[:6],
+        id="c" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6],
         label=_label(breaks[0].score.place, wanted, got, reasons),
         members=members,
         share=sum(lost.values()) / total,

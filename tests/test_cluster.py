@@ -72,6 +72,15 @@ def test_the_same_cause_has_the_same_id_in_every_round():
     assert first[0].id == later[0].id
 
 
+def test_a_cause_told_twice_keeps_its_id_whichever_metric_tells_more_of_it():
+    says = score("contains", passed=False, wanted="Bob", reason='the output does not contain "Bob"')
+    bans = score("not-contains", passed=False, got="Romeo", reason='the output contains "Romeo", which it must not')
+    both = {f"r{n}": (says, bans) for n in range(4)}
+    (first,) = cluster(*made({**both, "more": (says, replace(bans, passed=True, value=1.0, reason=""))}))
+    (later,) = cluster(*made({**both, "more": (replace(says, passed=True, value=1.0, reason=""), bans)}))
+    assert first.id == later.id
+
+
 def test_a_metric_of_no_weight_only_reports():
     right = score("m", passed=True, wanted="Bob", got="Bob")
     told = replace(score("length", passed=False, place="length", reason="is too long"), weight=0.0)
