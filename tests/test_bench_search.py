@@ -24,7 +24,7 @@ from optimizer.dataset import Example
 from optimizer.intake import take_in as load
 from optimizer.metrics.base import MetricContext
 from optimizer.readers.config import load_config
-from optimizer.results import Completion
+from optimizer.results import Completion, Score
 
 ROOT = Path(__file__).parent.parent
 SEED = 900
@@ -97,14 +97,18 @@ def test_our_metrics_score_as_the_benchmark_does(family: str, tmp_path: Path) ->
     checks = loaded.metrics
     half = ceiling_prompt(world).rsplit("\n", len(world.rules) // 2)[0]
 
-    async def value(example: Example, output: str) -> float:
+    async def scored(example: Example, output: str) -> list[Score]:
         context = MetricContext(example=example, completion=Completion(text=output))
-        return sum([(await check.score(context)).value for check in checks]) / len(checks)
+        return [await check.score(context) for check in checks]
 
     examples = {example.id: example for example in loaded.evalset.examples}
     for row in world.split("val")[:20]:
         output = said(world, half, row.text)
-        assert asyncio.run(value(examples[row.id], output)) == pytest.approx(score(world, row, output)[0])
+        value, told = score(world, row, output)
+        found = asyncio.run(scored(examples[row.id], output))
+        assert sum(one.value for one in found) / len(found) == pytest.approx(value)
+        # What GEPA is told is what our mutator is told.
+        assert all(any(one.reason.startswith(part) for part in told.split("; ")) for one in found if not one.passed)
 
 
 def mutation(world: World, rows: Sequence[Row]) -> list[dict[str, str]]:

@@ -30,4 +30,4 @@ def score(world: World, row: Row, output: str, *, true: bool = False) -> tuple[f
 
 def _reason(world: World, name: str, got: str | None, wanted: str) -> str:
     path = world.paths[name]
-    return f"$.{path} is missing" if got is None else f'$.{path} is "{got}", expected "{wanted}"'
+    return f'field "{path}" is missing' if got is None else f'field "{path}" is "{got}", expected "{wanted}"'

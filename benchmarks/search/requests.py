@@ -49,10 +49,17 @@ def _edits(world: World, fences: Mapping[str, str], rng: Random) -> str:
         item = json.loads(text)
         row = world.find(" ".join(str(value) for value in item["input"].values()))
         if row is not None:
-            shown.append(Shown(row=row, got=world.read(item["output"]), wanted=_wanted(world, item["expected"])))
+            wanted = _named(world, _wanted(world, item["expected"]), " ".join(item.get("reasons", ())))
+            shown.append(Shown(row=row, got=world.read(item["output"]), wanted=wanted))
     attempts = [json.loads(text) for text in fences.get("attempts", "").splitlines()]
     tried = [str(attempt["edit"]["text"]) for attempt in attempts if attempt["edit"]["text"]]
     return reflection.edits(world, dict(LINE.findall(fences["prompt"])), shown, tried, rng)
+
+
+def _named(world: World, wanted: dict[str, str], reasons: str) -> dict[str, str]:
+    """Of several fields those that the reasons name: the request asks for this cause, not for all that is wrong."""
+    named = {name: value for name, value in wanted.items() if world.paths.get(name, "?") in reasons}
+    return named or wanted
 
 
 def _wanted(world: World, expected: object) -> dict[str, str]:
