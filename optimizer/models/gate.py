@@ -33,7 +33,7 @@ class Terms:
     """Calls in flight, at most."""
     retries: int = 5
     """Attempts after the first."""
-    deadline: float = 120.0
+    deadline: float = 360.0
     """Seconds for all attempts of a request together; waits that the provider asks for are not counted."""
     clock: Clock = time.monotonic
     """The monotonic clock."""

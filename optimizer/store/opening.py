@@ -112,7 +112,8 @@ def _make(folder: RunFolder, *, resume: bool) -> None:
     try:
         folder.path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            folder.path.mkdir()
+            # Answers and rows are the user's own, as they are in the cache.
+            folder.path.mkdir(mode=0o700)
         except FileExistsError:
             if not resume:
                 raise UserError(
