@@ -10,13 +10,37 @@ from rich.cells import cell_len
 
 from optimizer.dataset import Split
 from optimizer.errors import ProviderError
-from optimizer.events import CallSent, CandidateMade, ClustersFound, Decided, LinePriced, ResultKnown, RunEnded
+from optimizer.events import (
+    CallSent,
+    CandidateMade,
+    ClustersFound,
+    Decided,
+    EditJudged,
+    LinePriced,
+    ResultKnown,
+    RunEnded,
+)
 from optimizer.outcome import Outcome, Phase, Role, Verdict
 from optimizer.report import one_minute, summary
 from optimizer.report.sheet import fold
 from optimizer.report.wording import interval, money, percent, points, probability, spell
 from optimizer.store import RunReader
-from tests.sample_run import RUN, SEED, WINNER, begin, emit, evalset, events, failed, meta, outcome, until, worth, write
+from tests.sample_run import (
+    ADDED,
+    RUN,
+    SEED,
+    WINNER,
+    begin,
+    emit,
+    evalset,
+    events,
+    failed,
+    meta,
+    outcome,
+    until,
+    worth,
+    write,
+)
 
 TIME = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC.*")
 
@@ -150,6 +174,34 @@ def test_every_figure_of_a_stand_in_says_so(tmp_path):
         assert [line for line in silent if not re.match(r" [~+-] L\d", line)] == []
     assert "offline (stand-in, no real model)" in shown(tmp_path)
     assert facts(tmp_path)["stand_in"] is True
+
+
+def test_lines_of_the_users_own_are_told_whatever_became_of_them(tmp_path):
+    mine = ["Say please.", ADDED.text, "Unheard."]
+    judged = [
+        EditJudged(round=1, edit=replace(ADDED, text=mine[0]), outcome="screened out", reason="mended 0 of 3"),
+        EditJudged(round=1, edit=replace(ADDED, source="user"), outcome="passed", reason="mended 3 of 3"),
+    ]
+    write(
+        tmp_path,
+        [*until(RunEnded, events()), *judged, RunEnded(outcome=outcome())],
+        about=replace(meta(), search={"lines": mine}),
+    )
+    told = facts(tmp_path)["tries"]
+    assert [(found["text"], found["outcome"], found["kept"]) for found in told] == [
+        (mine[0], "screened out", False),
+        (mine[1], "passed", True),
+        (mine[2], None, False),
+    ]
+    page = shown(tmp_path).partition("lines of your own\n")[2].splitlines()
+    assert [line.strip() for line in page[:6]] == [
+        "Say please.",
+        "screened out: mended 0 of 3",
+        "+       Dates are day first.",
+        "passed the screen: mended 3 of 3; in the winner",
+        "Unheard.",
+        "not tried: there was nothing to try it on",
+    ]
 
 
 def test_an_unknown_price_is_said_and_never_zero(tmp_path):

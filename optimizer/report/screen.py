@@ -62,6 +62,7 @@ def screen(facts: Facts, width: int = 80, color: bool = False) -> Text:
     _spent(sheet, facts)
     _clusters(sheet, facts)
     _lines(sheet, facts)
+    _tries(sheet, facts)
     _next(sheet, facts)
     return sheet.text
 
@@ -218,6 +219,24 @@ def _price(found: Facts) -> str:
     if found["worth"] is None:
         return "worth unknown: the reserve did not reach"
     return f"{points(found['worth'])} {interval(found['ci'])} {found['label']}"
+
+
+def _tries(sheet: Sheet, facts: Facts) -> None:
+    if not facts["tries"]:
+        return
+    sheet.heading("lines of your own")
+    for found in facts["tries"]:
+        sheet.line((f" {'+' if found['kept'] else ' '}       ", "bold"), (clip(found["text"], sheet.width - 9), ""))
+        sheet.wrapped(" " * 9, _marked(facts, _tried(found)), "green" if found["kept"] else "")
+
+
+def _tried(found: Facts) -> str:
+    if found["outcome"] is None:
+        return "in the winner" if found["kept"] else "not tried: there was nothing to try it on"
+    reason = f": {found['reason']}" if found["reason"] else ""
+    if found["outcome"] != "passed":
+        return f"{found['outcome']}{reason}"
+    return f"passed the screen{reason}; {'in the winner' if found['kept'] else 'not in the winner'}"
 
 
 def _next(sheet: Sheet, facts: Facts) -> None:

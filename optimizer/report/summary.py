@@ -208,7 +208,28 @@ def _prompt(facts: Facts) -> dict[str, Any]:
             "lines": len(facts.seed.lines) if facts.seed else None,
         },
         "lines": [_line(worth) for worth in facts.reader.lines()],
+        "tries": _tries(facts),
     }
+
+
+def _tries(facts: Facts) -> list[dict[str, Any]]:
+    """What became of each line that the user wanted tried; outcome None for one that nothing was there to try on."""
+    lines = facts.reader.meta.search.get("lines")
+    wanted = lines if isinstance(lines, list | tuple) else ()
+    judged = {found.edit.text: found for found in facts.reader.edits()} if wanted else {}
+    kept = {line.content.strip() for line in facts.winner.lines} if facts.winner else set()
+    told = []
+    for text in wanted:
+        found = judged.get(text)
+        told.append(
+            {
+                "text": text,
+                "outcome": found.outcome if found else None,
+                "reason": found.reason if found else "",
+                "kept": str(text).strip() in kept,
+            }
+        )
+    return told
 
 
 def _written(facts: Facts) -> tuple[str | None, int | None]:
