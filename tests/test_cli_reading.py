@@ -115,6 +115,7 @@ def test_log_tells_where_versions_come_from() -> None:
     assert second["test"]["n"] == 6 and second["stand_in"] is True
     page = cli("log").out
     assert "example@v2  GAIN SHOWN (stand-in)" in page and "optimistic" in page
+    assert "example@v1  written by hand\n" in page
 
 
 def test_cache_stats_count_what_is_kept() -> None:

@@ -87,7 +87,8 @@ def page(found: list[dict[str, Any]]) -> Text:
 def _told(sheet: Sheet, version: dict[str, Any]) -> None:
     mark = " (stand-in)" if version["stand_in"] else ""
     changed = "  edited by hand since it was measured" if version["edited_by_hand"] else ""
-    sheet.wrapped("", f"{version['ref']}  {version['verdict'] or 'not measured'}{mark}{changed}", "bold")
+    verdict = version["verdict"] or ("not tested" if version["run"] else "written by hand")
+    sheet.wrapped("", f"{version['ref']}  {verdict}{mark}{changed}", "bold")
     made = f"{counted(version['edits'], 'edit')} to {version['parent']}, " if version["parent"] else ""
     run = f", run {version['run']}" if version["run"] else ""
     sheet.wrapped("    ", f"{made}{counted(version['lines'], 'line')}{run}", "dim")
