@@ -222,10 +222,18 @@ def row(number: int, **inputs: object) -> Example:
 
 
 def test_check_variables_is_content_with_what_fits() -> None:
-    prompt = build("p", [("user", "{{ a }} {b} {{c}} {{ a.b }} {{a!r}}")], variables=["a"])
+    prompt = build("p", [("user", '{{ a }} {b} {{c}} {{ b.c }} {{b!r}} {"a": 1}')], variables=["a"])
     assert check_variables(prompt, [row(1, a=""), row(2, a=0)]) == ()
     assert check_variables(prompt, [row(1, a="x", note="n", more=1)]) == (
         "inputs that the prompt does not use: more, note",
+    )
+
+
+@pytest.mark.parametrize("text", ["{a}", "{a!r}", "{ a }", "{{ a.b }}", "{{a|upper}}", "{{ a:>10 }}"])
+def test_what_another_template_would_fill_is_pointed_at(text: str) -> None:
+    prompt = build("p", [("user", f"{{{{ a }}}} and {text}, {text}")])
+    assert check_variables(prompt, [row(1, a="x")], "p.txt") == (
+        f"p.txt: {text} goes to the model as it stands (write {{{{ name }}}})",
     )
 
 

@@ -33,6 +33,8 @@ DEFAULT_INPUT = "input"
 """The input that a prompt without variables is sent, where the rows are not known."""
 _LINE_ID = re.compile(r"L[1-9][0-9]{0,8}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_ALMOST = re.compile(r"\{\{?\s{0,9}([A-Za-z_][A-Za-z0-9_]{0,99})\b[^{}\n]{0,99}\}\}?")
+"""`{name}`, `{{ name.part }}`, `{{ name | filter }}`, `{name!r}`."""
 _TEXT = frozenset({".txt", ".md"})
 _CHAT = frozenset({".json"})
 _YAML = frozenset({".yaml", ".yml"})
@@ -216,7 +218,22 @@ def check_variables(prompt: Prompt, examples: Sequence[Example], where: str = ""
     if problems:
         raise DataError(problems)
     unused = [name for name in fields if name not in used]
-    return (f"inputs that the prompt does not use: {', '.join(unused)}",) if unused else ()
+    warnings = [f"inputs that the prompt does not use: {', '.join(unused)}"] if unused else []
+    if almost := _almost(prompt, fields):
+        told = f"{', '.join(almost)} goes to the model as it stands (write {{{{ name }}}})"
+        warnings.append(f"{where or prompt.ref}: {told}")
+    return tuple(warnings)
+
+
+def _almost(prompt: Prompt, fields: list[str]) -> list[str]:
+    """What other template languages would fill with an input of the rows, and this one does not."""
+    found = [
+        match
+        for line in prompt.lines
+        for match in _ALMOST.finditer(VARIABLE.sub("", line.content))
+        if match.group(1) in fields
+    ]
+    return list(dict.fromkeys(match.group(0) for match in found))[:5]
 
 
 def _unknown(prompt: Prompt, name: str, fields: list[str], where: str) -> Problem:

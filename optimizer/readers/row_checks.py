@@ -138,9 +138,11 @@ def warnings_of(
     """What a user should look at, though the run can go on."""
     warnings = []
     if skipped:
-        warnings.append(f"{len(skipped)} rows left out that repeat another row ({skipped[0].where} is the first)")
+        rows_left = "1 row" if len(skipped) == 1 else f"{len(skipped)} rows"
+        first = "" if len(skipped) == 1 else " is the first"
+        warnings.append(f"{rows_left} left out that repeat another row ({skipped[0].where}{first})")
     if len(rows) < _FEW:
-        warnings.append(f"{len(rows)} rows: too few for any comparison to mean much")
+        warnings.append(f"{len(rows)} {'row' if len(rows) == 1 else 'rows'}: too few for any comparison to mean much")
     answers = {canonical_json(row.expected) for row in rows}
     if answers == {"null"}:
         warnings.append(f"no row has {spec.expected!r}: metrics need values of their own")
