@@ -251,7 +251,8 @@ def test_the_same_request_answered_twice_keeps_both_answers(tmp_path):
         ({"model": "openai/gpt-5"}, "the model changed (openai/gpt-4o-mini -> openai/gpt-5)"),
         ({"model_settings": '{"t":1}'}, "the model's settings changed"),
         ({"seed_prompt": "f" * 64}, "the prompt changed (triage"),
-        ({"mutator": ""}, "the mutator changed (openai/gpt-4o {} -> none)"),
+        ({"mutator": ""}, "the mutator changed (openai/gpt-4o -> none)"),
+        ({"mutator": "openai/gpt-4o {1}"}, "the mutator's settings changed ({} -> {1})"),
         ({"metrics": {"equals": "{1}"}}, "metric equals changed"),
         ({"metrics": {"contains": "{}"}}, "metric contains is new; metric equals is gone"),
         ({"search": {"seed": 1, "mined": True, "lines": []}}, "seed changed (0 -> 1)"),
@@ -274,7 +275,7 @@ def test_a_resume_with_other_rows_says_which(tmp_path):
     changed = replace(rows, examples=(*edited, new), splits=splits)
     with pytest.raises(UserError) as error:
         begin(tmp_path, rows=changed, about=meta(changed), resume=True)
-    told = "the eval set changed (rows 1 edited: r2; 1 in another split: r0; 1 new: r99; 1 gone: r3)"
+    told = "the eval set changed (1 row edited: r2; 1 row in another split: r0; 1 row new: r99; 1 row gone: r3)"
     assert told in str(error.value)
 
 

@@ -120,14 +120,17 @@ def check_same(old: RunMeta, new: RunMeta) -> list[str]:
         changed.append(f"the model changed ({old.model} -> {new.model})")
     elif old.model_settings != new.model_settings:
         changed.append(f"the model's settings changed ({old.model_settings} -> {new.model_settings})")
-    if old.mutator != new.mutator:
-        changed.append(f"the mutator changed ({old.mutator or 'none'} -> {new.mutator or 'none'})")
+    before, after = ((meta.mutator or "none").partition(" ") for meta in (old, new))
+    if before[0] != after[0]:
+        changed.append(f"the mutator changed ({before[0]} -> {after[0]})")
+    elif before != after:
+        changed.append(f"the mutator's settings changed ({before[2]} -> {after[2]})")
     changed += _metrics(old.metrics, new.metrics)
     changed += _rows(old, new)
     for name in sorted({*old.search, *new.search}):
-        before, after = old.search.get(name), new.search.get(name)
-        if before != after:
-            changed.append(f"{name} changed ({before} -> {after})")
+        was, now = old.search.get(name), new.search.get(name)
+        if was != now:
+            changed.append(f"{name} changed ({was} -> {now})")
     return changed
 
 
@@ -157,8 +160,8 @@ def _rows(old: RunMeta, new: RunMeta) -> list[str]:
         if rows:
             names = sorted(rows)
             more = ", ..." if len(names) > SHOWN else ""
-            told.append(f"{len(names)} {what}: {', '.join(names[:SHOWN])}{more}")
-    return [f"the eval set changed (rows {'; '.join(told)})"]
+            told.append(f"{len(names)} {'row' if len(names) == 1 else 'rows'} {what}: {', '.join(names[:SHOWN])}{more}")
+    return [f"the eval set changed ({'; '.join(told)})"]
 
 
 def _model(spec: ModelSpec) -> str:
