@@ -24,13 +24,14 @@ def verdict(tested: Comparison | None, *, rows: int, stopped: str = "") -> tuple
         why = f"no edit made the prompt better on val{search}, so the seed stays and the test rows stay sealed"
         return _no_claim(rows, USUAL_SHARE, why)
     if loss_is_shown(tested):
-        return Verdict.WORSE, f"on {tested.n} unseen rows the score fell by {-tested.gain:.1%}"
+        return Verdict.WORSE, f"on {tested.n} unseen rows the score fell by {-100 * tested.gain:.1f} points"
     if gain_is_shown(tested):
         return Verdict.GAIN_SHOWN, f"on {tested.n} rows that the search never saw"
     if tested.discordant < MIN_DISCORDANT:
         why = f"only {tested.discordant} of {tested.n} rows differ, and {MIN_DISCORDANT} are needed for a claim"
     else:
-        why = f"the interval of the gain is {tested.ci[0]:+.1%} to {tested.ci[1]:+.1%} and mid-p {tested.p:.3f}"
+        low, high = (100 * end for end in tested.ci)
+        why = f"the interval of the gain is {low:+.1f} to {high:+.1f} points and mid-p {tested.p:.3f}"
         if tested.look and tested.look > 1:
             why += f" at look {tested.look}, where the level is {level_at(tested.look):.2g}"
     if tested.lost:
@@ -44,8 +45,8 @@ def _no_claim(rows: int, share: float, why: str) -> tuple[Verdict, str]:
     if smallest > WANTED_GAIN:
         return (
             Verdict.TOO_SMALL,
-            f"{why}; {rows} test rows show gains of about {smallest:.0%} or more: add rows until the test split has "
-            f"about {_rows_for(WANTED_GAIN, share)}",
+            f"{why}; {rows} test rows show gains of about {100 * smallest:.0f} points or more, and about "
+            f"{_rows_for(WANTED_GAIN, share)} would show {100 * WANTED_GAIN:.0f}: add rows",
         )
     return Verdict.NOT_SHOWN, f"{why}; look at the largest clusters, and add rows where they are thin"
 

@@ -160,7 +160,7 @@ def test_without_a_test_there_is_no_claim():
 def test_the_number_of_rows_to_add_up_to_is_one_that_would_do(n, discordant):
     tested = replace(SHOWN, n=n, discordant=discordant, ci=(-0.1, 0.15), p=0.4)
     claim, reason = verdict(tested, rows=n)
-    wanted = int(reason.rpartition("about ")[2])
+    wanted = int(reason.rpartition("about ")[2].split()[0])
     assert claim is Verdict.TOO_SMALL and wanted > n
     share = discordant / n
     assert verdict(replace(tested, n=wanted, discordant=round(share * wanted)), rows=wanted)[0] is Verdict.NOT_SHOWN
