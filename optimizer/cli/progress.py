@@ -206,7 +206,7 @@ def _clusters_told(tally: Tally, event: ClustersFound) -> str:
     if not sizes:
         return ""  # The decision to stop says it.
     if tally.same_causes:
-        return f"round {event.round}: the same {counted(len(sizes), 'cause')} of failure"
+        return f"round {event.round}: the same {'cause' if len(sizes) == 1 else f'{len(sizes)} causes'} of failure"
     return f"round {event.round}: {counted(len(sizes), 'cause')} of failure: {', '.join(listed + more)}"
 
 

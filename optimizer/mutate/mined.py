@@ -103,7 +103,8 @@ def mine_label_set(proposal: Proposal) -> Found:
         return ()
     subject, inside = spoken_place(cluster.place)
     listed = ", ".join(quoted(label) for label in labels)
-    why = f"{quoted(outside[0])} and {len(outside) - 1} other values are none of the expected labels"
+    others = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
+    why = f"{quoted(outside[0])}{others}: none of the expected labels"
     set_line = f"{subject} must be exactly one of: {listed}."
     pairs = replacements(cluster)
     if not pairs:
