@@ -222,6 +222,7 @@ def test_the_live_lines_are_drawn_and_taken_down(monkeypatch: pytest.MonkeyPatch
     async def work() -> None:
         display.begin(["task model x: host"])
         async with display.ticking():
+            await display.record(Decided(kind="warning", round=0, reason="every row is the same"))
             for event in events():
                 await display.record(event)
             display.stopping(5)
@@ -230,6 +231,7 @@ def test_the_live_lines_are_drawn_and_taken_down(monkeypatch: pytest.MonkeyPatch
     text = stream.getvalue()
     assert "task model x: host" in text and "triage" in text and "stopping, no call is under way" in text
     assert "\x1b[?25h" in text, "the cursor is back"
+    assert "warning: every row is the same" in text
 
 
 @pytest.mark.parametrize(

@@ -82,6 +82,8 @@ class Display:
             tell = _TOLD.get(type(event))
             if tell is not None and (line := tell(self.tally, event)):
                 self._tell(line + (self._mark if _has_figures(event) else ""))
+        elif isinstance(event, Decided) and event.kind == "warning":
+            self._say(_decided_told(self.tally, event))  # It stays, above the lines that are redrawn.
         self.tick()
 
     def tick(self) -> None:

@@ -163,9 +163,9 @@ def _spent(sheet: Sheet, facts: Facts) -> None:
         end = "under way" if facts["status"] == "running" else "without an end, billed as far as is known"
         parts.append(f"{lost['calls']:,} {end}")
     sheet.fact("calls", _marked(facts, "; ".join(parts)))
-    spent = [_paid("paid", facts["usd"]), f"{facts['tokens']:,} tokens paid"]
+    spent = [_paid("paid", facts["usd"]), f"{facts['tokens']:,} tokens"]
     if saved["calls"]:
-        spent = [f"{spent[0]}, {_paid('saved', saved['usd'])}", f"{spent[1]}, {saved['tokens']:,} saved"]
+        spent = [f"{spent[0]}, {_paid('saved', saved['usd'])}", f"{spent[1]} paid, {saved['tokens']:,} saved"]
     sheet.fact("cost", _marked(facts, "; ".join(spent)))
 
 
