@@ -120,7 +120,7 @@ def test_a_claim_that_never_ends_is_not_waited_for_for_ever(tmp_path, monkeypatc
 def test_a_caller_that_is_cancelled_while_it_waits_claims_nothing(tmp_path):
     process = child(HOLDS, str(tmp_path / "claims"), KEY)
 
-    async def main() -> None:
+    async def main() -> bool:
         claims = Claims(tmp_path / "claims")
         waits = asyncio.create_task(claims.take(KEY))
         await asyncio.sleep(0)
@@ -130,5 +130,6 @@ def test_a_caller_that_is_cancelled_while_it_waits_claims_nothing(tmp_path):
         await claims.take(KEY)
         claims.give_back(KEY)
         claims.close()
+        return waits.cancelled()
 
-    asyncio.run(main())
+    assert asyncio.run(main())

@@ -22,7 +22,8 @@ def test_no_address_outside_is_reached(address):
 
 def test_loopback_is_reached():
     with socket.create_server(("127.0.0.1", 0)) as server:
-        socket.create_connection(server.getsockname()).close()
+        with socket.create_connection(server.getsockname()) as connection:
+            assert connection.getpeername() == server.getsockname()
 
 
 def test_keys_are_out_of_reach():

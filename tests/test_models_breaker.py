@@ -71,7 +71,7 @@ def test_faults_of_a_row_never_break_the_run(kind):
 
 
 def test_an_answer_starts_the_count_anew():
-    async def main() -> None:
+    async def main() -> int:
         answers = ([fault(ErrorKind.INTERNAL_SERVER)] * 9 + ["fine"]) * 5
         model = FunctionModel(lambda request: answers.pop(0))
         breaker = Breaker(model, concurrency=1, retries=0)
@@ -80,8 +80,9 @@ def test_an_answer_starts_the_count_anew():
                 await breaker.complete(ASK)
             except ModelError:
                 continue
+        return len(model.requests)
 
-    virtual_time.run(main())
+    assert virtual_time.run(main()) == 50
 
 
 def test_rate_limits_are_borne_for_as_long_as_retries_last():

@@ -227,4 +227,4 @@ def test_a_name_that_litellm_cannot_place_is_refused_at_once(name: str, capfd: p
 
 def test_a_name_that_litellm_can_place_is_taken() -> None:
     for name in ("ollama_chat/llama3.2", "gpt-4o-mini", "huggingface/some/model"):
-        check_name(name)
+        assert check_name(name) is None  # type: ignore[func-returns-value]
