@@ -228,6 +228,15 @@ def test_the_command_refuses_nonsense(capsys):
     assert "unknown fault 'nonsense'" in capsys.readouterr().err
 
 
+def test_the_command_names_a_port_that_is_taken(capsys):
+    with running_server(answer=lambda _: "fine") as server:
+        port = server.base_url.split(":")[2].removesuffix("/v1")
+        with pytest.raises(SystemExit) as ended:
+            main(["--port", port])
+    assert ended.value.code == 2
+    assert f"cannot serve on port {port}: " in capsys.readouterr().err
+
+
 def test_the_command_serves():
     program = [sys.executable, "-m", "optimizer.testing.server", "--port", "0", "--fault", "429=1.0"]
     with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, cwd=Path(__file__).parent.parent) as child:

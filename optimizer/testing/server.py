@@ -261,7 +261,7 @@ def running_server(**settings: Any) -> Iterator[FakeServer]:
 def main(arguments: list[str] | None = None) -> None:
     """Serve until interrupted."""
     parser = argparse.ArgumentParser(prog="python -m optimizer.testing.server", description=__doc__.split("\n")[0])
-    parser.add_argument("--port", type=int, default=8080)
+    parser.add_argument("--port", type=int, default=8080, help="8080 by default; 0 takes one that is free")
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--key", help="API key to ask for")
     parser.add_argument("--seed", type=int, default=0, help="seed of the faults")
@@ -275,13 +275,17 @@ def main(arguments: list[str] | None = None) -> None:
     except ValueError as error:
         parser.error(str(error))
     server = FakeServer(port=chosen.port, latency=chosen.latency, key=chosen.key, faults=faults)
-    with suppress(KeyboardInterrupt):
-        asyncio.run(_serve(server))
+    try:
+        with suppress(KeyboardInterrupt):
+            asyncio.run(_serve(server))
+    except OSError as error:
+        parser.error(f"cannot serve on port {chosen.port}: {error.strerror} (choose another --port, or 0)")
 
 
 async def _serve(server: FakeServer) -> None:
     async with server:
-        sys.stdout.write(f"serving the stand-in at {server.base_url}, counts at /_stats; end it with Ctrl-C\n")
+        root = server.base_url.removesuffix("/v1")
+        sys.stdout.write(f"serving the stand-in at {server.base_url}, counts at {root}/_stats; end it with Ctrl-C\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
 
