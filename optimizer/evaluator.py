@@ -137,6 +137,10 @@ class Bench:
     """Sealed rows."""
     seed: int
     """The run's seed."""
+    protected: frozenset[str] = frozenset()
+    """Ids of rows, of any split, that pass with the winner if they passed with the seed: see `protect.broken`."""
+    max_tokens: int | None = None
+    """Most tokens of a prompt, by our estimate; None is no limit."""
 
     @property
     def plan(self) -> Plan:

@@ -26,10 +26,13 @@ class Plan:
     """Most requests a phase."""
     asked: dict[Phase, set[str]] = field(default_factory=lambda: {phase: set() for phase in Phase})
     """Keys of what was asked, by the phase that asked first."""
+    kept: int = 0
+    """Requests within attribution's limit that `left` does not offer: the check of the protected rows at the end."""
 
     def left(self, phase: Phase) -> int:
         """Requests that a phase may still ask for."""
-        return max(self.limits[phase] - len(self.asked[phase]), 0)
+        kept = self.kept if phase is Phase.ATTRIBUTION else 0
+        return max(self.limits[phase] - kept - len(self.asked[phase]), 0)
 
     def fresh(self, keys: set[str]) -> set[str]:
         """Those keys that no phase has asked for yet: what asking for all of them would cost."""
@@ -40,25 +43,29 @@ class Plan:
         self.asked[phase] |= self.fresh(keys)
 
 
-def plan_for(*, calls: int | None, train: int, val: int, test: int) -> Plan:
+def plan_for(*, calls: int | None, train: int, val: int, test: int, protected: int = 0) -> Plan:
     """Share out a budget of calls.
 
-    The test takes 2 x test rows first; a quarter of the rest is reserved for attribution; the remainder is the
-    search's limit, baseline and mutator included. Raises BudgetExceeded where that cannot buy the baseline and one
+    The test takes 2 x test rows first, and the check of the winner on the protected rows of train and val one each; a
+    quarter of the rest is reserved for attribution; the remainder is the search's limit, baseline and mutator
+    included. The check is counted as attribution. Raises BudgetExceeded where that cannot buy the baseline and one
     proposal, with the number that would do.
     """
     total = max(MIN_CALLS, DEFAULT_CALLS_PER_ROW * (train + val + test)) if calls is None else calls
-    rest = total - 2 * test
+    first = 2 * test + protected
+    rest = total - first
     attribution = int(max(rest, 0) * ATTRIBUTION_SHARE)
     search = rest - attribution
     needed_search = train + val + 1
     if search < needed_search:
-        needed = 2 * test + _rest_for(needed_search)
+        needed = first + _rest_for(needed_search)
+        check = f", {protected} protected rows" if protected else ""
         raise BudgetExceeded(
-            f"budget of {total} calls cannot buy the baseline ({train} train + {val} val rows), one proposal and the "
-            f"test (2 x {test} rows); set budget.calls to {needed} or more, or use fewer rows"
+            f"budget of {total} calls cannot buy the baseline ({train} train + {val} val rows), one proposal{check} "
+            f"and the test (2 x {test} rows); set budget.calls to {needed} or more, or use fewer rows"
         )
-    return Plan(limits={Phase.SEARCH: search, Phase.TEST: 2 * test, Phase.ATTRIBUTION: attribution})
+    limits = {Phase.SEARCH: search, Phase.TEST: 2 * test, Phase.ATTRIBUTION: attribution + protected}
+    return Plan(limits=limits, kept=protected)
 
 
 def _rest_for(search: int) -> int:

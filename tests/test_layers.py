@@ -20,7 +20,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # 0 values
     ("errors", "dataset", "readers", "prompt", "edits", "results", "failures", "outcome", "events", "config"),
     # 1 pure
-    ("stats", "budget", "plan", "verdict", "wording"),
+    ("stats", "budget", "plan", "verdict", "wording", "protect", "front"),
     # 2 the outside world
     ("models", "metrics", "targets", "executors", "store"),
     # 3 the steps, in order
