@@ -34,7 +34,7 @@ def test_rows_are_named_by_id_or_tag(spec: list[str], want: set[str]) -> None:
 @pytest.mark.parametrize(
     ("name", "told"),
     [
-        ("row-71", "evals/e.yaml: protect[1]: no row 'row-71' (did you mean 'row-17'? write a row's id, or tag:NAME)"),
+        ("rwo-17", "evals/e.yaml: protect[1]: no row 'rwo-17' (did you mean 'row-17'? write a row's id, or tag:NAME)"),
         ("tag:vpi", "evals/e.yaml: protect[1]: no row has the tag 'vpi' (did you mean 'vip'? tags: long, vip)"),
         ("vip", "evals/e.yaml: protect[1]: no row 'vip' (there is a tag of that name: write tag:vip)"),
         ("zzz", "evals/e.yaml: protect[1]: no row 'zzz' (write a row's id, or tag:NAME)"),
