@@ -15,6 +15,7 @@ from optimizer.evaluator import Bench, Purpose
 from optimizer.events import CandidateMade, Decided, LinePriced
 from optimizer.outcome import LineWorth, Phase
 from optimizer.prompt import Line, Prompt
+from optimizer.results import Evaluation
 from optimizer.search.study import Champion
 from optimizer.stats import EPSILON, compare
 
@@ -31,6 +32,12 @@ class Cause:
     """Label of the cluster; empty for a line of the user's own."""
     members: int
     """Failures in it when the line was proposed."""
+    share: float = 0.0
+    """Its share of the lost score when the line was proposed, in [0, 1]."""
+    shown: frozenset[str] = frozenset()
+    """Train rows that the proposer was shown: these never judge the line."""
+    mended: frozenset[str] = frozenset()
+    """Train rows that failed, and passed once the line was in."""
 
 
 NO_CAUSE = Cause(label="", members=0)
@@ -58,7 +65,9 @@ class Without:
     """The price."""
 
 
-async def attribute(bench: Bench, seed: Prompt, winner: Champion, causes: Mapping[str, Cause]) -> Priced:
+async def attribute(
+    bench: Bench, seed: Prompt, winner: Champion, causes: Mapping[str, Cause], train: Evaluation | None = None
+) -> Priced:
     """Price the changed lines of the winner; drop those that earn nothing, until none is left.
 
     Args:
@@ -66,6 +75,7 @@ async def attribute(bench: Bench, seed: Prompt, winner: Champion, causes: Mappin
         seed: the prompt of the baseline.
         winner: the champion of the last round.
         causes: text of a line -> the cluster that it aims at.
+        train: the winner on train, as far as it is known; some results may be of a near relative.
     """
     known: dict[str, LineWorth] = {}
     while True:
