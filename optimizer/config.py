@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,15 @@ class BudgetSpec:
     """Wall-clock minutes."""
 
 
+class Prefer(StrEnum):
+    """What is wanted beside the score."""
+
+    SHORTER = "shorter"
+    """Fewer tokens in the prompt."""
+    CHEAPER = "cheaper"
+    """Fewer dollars a call."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunConfig:
     """Everything that a run is asked to do."""
@@ -129,3 +139,9 @@ class RunConfig:
     """Calls in flight, at most."""
     seed: int = 0
     """The run's seed."""
+    protect: tuple[str, ...] = ()
+    """Row ids, and `tag:NAME` for all rows with a tag: what passes with the seed prompt has to pass with the winner."""
+    max_tokens: int | None = None
+    """Most tokens of the prompt, by our estimate; None is no limit."""
+    prefer: Prefer | None = None
+    """What is wanted where scores are as good; None is the score alone."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from optimizer.config import BudgetSpec, MetricSpec, ModelSpec, Price, RunConfig
+from optimizer.config import BudgetSpec, MetricSpec, ModelSpec, Prefer, Price, RunConfig
 from optimizer.errors import ConfigError
 from optimizer.readers.config import config_json_schema, load_config
 
@@ -59,6 +59,7 @@ def test_a_full_file(tmp_path: Path) -> None:
     assert config.splits == {"train": 0.4, "val": 0.3, "test": 0.3}
     assert config.budget == BudgetSpec(calls=600)
     assert (config.mined, config.concurrency, config.seed) == (True, 16, 0)
+    assert (config.protect, config.max_tokens, config.prefer) == ((), None, None)
 
 
 def test_the_least_that_a_file_can_say(tmp_path: Path) -> None:
@@ -93,6 +94,17 @@ def test_the_least_that_a_file_can_say(tmp_path: Path) -> None:
 def test_metrics(tmp_path: Path, written: str, spec: MetricSpec) -> None:
     text = LEAST.replace("[contains]", f"[{written}]")
     assert load(tmp_path, text).metrics == (spec,)
+
+
+def test_limits_beside_the_score(tmp_path: Path) -> None:
+    config = load(tmp_path, LEAST + "protect: [row-17, 012, tag:vip]\nmax_tokens: 500\nprefer: shorter\n")
+    assert (config.protect, config.max_tokens, config.prefer) == (("row-17", "012", "tag:vip"), 500, Prefer.SHORTER)
+    changed = load(tmp_path, LEAST + "max_tokens: 500\n", max_tokens=90, prefer="cheaper", protect=("a",))
+    assert (changed.protect, changed.max_tokens, changed.prefer) == (("a",), 90, Prefer.CHEAPER)
+    assert faults(tmp_path, LEAST, max_tokens=0, prefer="short") == [
+        "--max-tokens: max_tokens: must be greater than 0, not 0 (write a larger number)",
+        "--prefer: prefer: must be 'shorter' or 'cheaper', not 'short' (write one of these)",
+    ]
 
 
 def test_models(tmp_path: Path) -> None:
@@ -249,6 +261,11 @@ def test_an_override_can_stand_for_what_the_file_lacks(tmp_path: Path) -> None:
         (LEAST + "mined: no\n", "mined: must be true or false, not 'no'"),
         (LEAST + "mined: false\nmutator: none\n", "mutator: nothing would propose edits"),
         (LEAST + "mutator: 3\n", "romeo-bob.yaml:5: mutator: must be a mapping, not 3"),
+        (LEAST + "protect: row-17\n", "romeo-bob.yaml:5: protect: must be a list, not 'row-17'"),
+        (LEAST + "protect: [a, 17]\n", "romeo-bob.yaml:5: protect[1]: must be text, not 17 (write it in quotes)"),
+        (LEAST + "protect: ['tag:']\n", "protect[0]: names nothing (write a row's id, or tag:NAME)"),
+        (LEAST + "max_tokens: '9'\n", "romeo-bob.yaml:5: max_tokens: must be a whole number, not '9'"),
+        (LEAST + "prefer: cheap\n", "romeo-bob.yaml:5: prefer: must be 'shorter' or 'cheaper', not 'cheap'"),
         ("", "no settings in the file"),
         ("- a\n", "no settings in the file"),
         ("prompt: [\n", "romeo-bob.yaml:2: not YAML: "),

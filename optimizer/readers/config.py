@@ -9,7 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from optimizer.config import BudgetSpec, DataSpec, MetricSpec, ModelSpec, Price, RunConfig
+from optimizer.config import BudgetSpec, DataSpec, MetricSpec, ModelSpec, Prefer, Price, RunConfig
 from optimizer.errors import ConfigError, DataError, Problem
 from optimizer.readers import document
 from optimizer.readers.base import CAPS, check_name, nearest, read_text
@@ -20,7 +20,7 @@ BUDGET_FLAGS = tuple(field.name for field in fields(BudgetSpec))
 """Overrides that are a part of the budget."""
 OVERRIDES = (
     *("prompt", "data", "model", "base_url", "mutator", "mined", "metrics", "splits"),
-    *("budget", *BUDGET_FLAGS, "concurrency", "seed"),
+    *("budget", *BUDGET_FLAGS, "concurrency", "seed", "protect", "max_tokens", "prefer"),
 )
 """Names that `overrides` may have: keys of the eval file, and shorter names. A later one wins over an earlier one."""
 _METRIC = re.compile(r"[a-z][a-z0-9_-]{0,79}")
@@ -95,7 +95,7 @@ class _Reading:
                 data["budget"] = {**(budget if isinstance(budget, dict) else {}), name: value}
             else:
                 data[name] = _as_read(value)
-            self._flags[place] = f"--{name}"
+            self._flags[place] = f"--{name.replace('_', '-')}"
         if "base_url" in self._given:
             model = data.get("model")
             block = dict(model) if isinstance(model, dict) else {"name": model}
@@ -132,6 +132,9 @@ class _Reading:
             budget=BudgetSpec(**dict(file.budget)),
             concurrency=file.concurrency,
             seed=file.seed,
+            protect=tuple(file.protect),
+            max_tokens=file.max_tokens,
+            prefer=None if file.prefer is None else Prefer(file.prefer),
         )
 
     def _replaces_stand_in(self, model: ModelSpec, mutator: ModelSpec | None) -> bool:

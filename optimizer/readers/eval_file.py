@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, Field, WithJsonSchema, model_validator
@@ -77,6 +77,12 @@ def _check_inside(value: Any) -> None:
 def _format(value: str) -> str:
     if value not in FORMATS:
         raise ValueError(f"unknown format {value!r}; {nearest(value, FORMATS)}known: {', '.join(FORMATS)}")
+    return value
+
+
+def _row_or_tag(value: str) -> str:
+    if not value.removeprefix("tag:").strip():
+        raise ValueError("names nothing; write a row's id, or tag:NAME")
     return value
 
 
@@ -177,6 +183,14 @@ class EvalFile(Strict):
     budget: Annotated[BudgetBlock, Field(description="Hard limits; none where left out.")] = BudgetBlock()
     concurrency: Annotated[int, Field(ge=1, le=1000, description="Calls in flight, at most.")] = 16
     seed: Annotated[int, Field(ge=0, lt=2**63, description="Seed of everything that is drawn.")] = 0
+    protect: Annotated[
+        list[Annotated[str, AfterValidator(_row_or_tag)]],
+        Field(description="Rows that may not break: ids, and tag:NAME for all rows with a tag."),
+    ] = []
+    max_tokens: Annotated[int | None, Field(gt=0, description="Most tokens of the prompt, by our estimate.")] = None
+    prefer: Annotated[
+        Literal["shorter", "cheaper"] | None, Field(description="What is wanted where scores are as good.")
+    ] = None
 
 
 def _weight(value: Any) -> tuple[str, str] | None:
