@@ -10,15 +10,15 @@ from random import Random
 
 import pytest
 
-from benchmarks.search import plot, report, requests, task
+from benchmarks.search import plot, reflection, report, requests, task
 from benchmarks.search import run as bench
 from benchmarks.search.arms import miner, ours
 from benchmarks.search.endpoint import Endpoint, running_endpoint
 from benchmarks.search.judge import score
 from benchmarks.search.prompts import ceiling_prompt
-from benchmarks.search.reflection import phrase, plainly
 from benchmarks.search.statements import read_prompt
-from benchmarks.search.worlds import FAMILIES, make_world
+from benchmarks.search.wording import phrase, plainly
+from benchmarks.search.worlds import FAMILIES, make_world, making
 from benchmarks.search.worlds.world import Row, World
 from optimizer.dataset import Example
 from optimizer.intake import take_in as load
@@ -30,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 SEED = 900
 """A seed that no tuning uses."""
 MINER_LIMIT = 0.35
+FLAWED = ("style", "taxonomy", "facts")
 CURABLE = [family for family in FAMILIES if make_world(family, SEED).curable]
 
 
@@ -59,7 +60,7 @@ def test_a_world_is_a_function_of_its_seed(family: str) -> None:
 def test_the_true_rules_reach_the_ceiling_in_any_wording(family: str) -> None:
     world = make_world(family, SEED)
     reached = [mean(world, ceiling_prompt(world, wording)) for wording in range(3)]
-    assert min(reached) > 0.8
+    assert min(reached) > world.adherence - 0.12
     assert max(reached) - min(reached) < 0.12
 
 
@@ -72,6 +73,36 @@ def test_a_rule_is_understood_in_every_wording(family: str) -> None:
             (stated,) = read_prompt(world, text).statements
             assert (stated.field, stated.value, stated.when) == (rule.field, rule.value, rule.when), text
             assert (stated.above, stated.upto) == (rule.above, rule.upto), text
+
+
+def test_adherence_differs_from_world_to_world() -> None:
+    found = [making.adherence_of(family, seed) for family in FAMILIES for seed in range(SEED, SEED + 50)]
+    assert 0.8 <= min(found) < 0.83 and 0.93 < max(found) <= 0.95
+    assert 0.89 < sum(found) / len(found) < 0.91
+    assert all(make_world(family, SEED).adherence == making.adherence_of(family, SEED) for family in FAMILIES)
+
+
+@pytest.mark.parametrize("family", FLAWED)
+def test_a_seed_prompt_holds_a_line_that_hurts_and_two_that_say_nothing(family: str) -> None:
+    world = make_world(family, SEED)
+    flaws = world.prompt.removeprefix(world.frame).strip().split("\n")
+    wrong = [line for line in flaws if read_prompt(world, line).statements]
+    assert (len(flaws), len(wrong), len(world.locked)) == (3, 1, 1)
+    assert world.locked < {line for line in flaws if reflection.is_idle(world, line)}
+    assert read_prompt(world, world.prompt).idle == 2
+    best = ceiling_prompt(world)
+    assert [line for line in flaws if line in best] == list(world.locked)
+    hurt = [mean(world, best.replace(lock, f"{wrong[0]}\n{lock}")) for lock in world.locked]
+    assert hurt[0] < mean(world, best) - 0.03
+
+
+@pytest.mark.parametrize("family", FLAWED)
+def test_our_seed_file_locks_what_its_user_locks(family: str, tmp_path: Path) -> None:
+    world = make_world(family, SEED)
+    ours.write_workspace(tmp_path, Endpoint(url="http://127.0.0.1:9"), world, "ours", 400)
+    prompt = load(load_config(tmp_path / "evals" / "world.yaml")).prompt
+    assert {line.content for line in prompt.lines if line.locked} == world.locked
+    assert prompt.messages[0].text == world.prompt
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -120,6 +151,52 @@ def mutation(world: World, rows: Sequence[Row]) -> list[dict[str, str]]:
     return [{"role": "system", "content": "Propose edits."}, {"role": "user", "content": material}]
 
 
+def hurt_rows(world: World) -> tuple[str, list[Row]]:
+    """The line that hurts, and rows that it gets wrong."""
+    line = next(line for line in world.prompt.split("\n") if read_prompt(world, line).statements)
+    (stated,) = read_prompt(world, line).statements
+    rows = [row for row in world.split("train") if stated.holds(row) and row.expected["answer"] != stated.value]
+    return line, [dataclasses.replace(row, base={"answer": stated.value}) for row in rows]
+
+
+@pytest.mark.parametrize("family", FLAWED)
+def test_failures_show_that_a_stated_line_is_wrong(family: str) -> None:
+    world = make_world(family, SEED)
+    line, rows = hurt_rows(world)
+    material = mutation(world, rows)
+    prompt = f"<prompt-b2>\nL7| {line}\nL8| {next(iter(world.locked))}  (locked)\n</prompt-b2>"
+    aimed = 0
+    for turn in range(20):
+        user = f"Turn {turn}.\n{prompt}\n\n" + material[1]["content"].partition("\n\n")[2]
+        found = json.loads(requests.answer(world, [material[0], {"role": "user", "content": user}]))["edits"]
+        targets = [edit["target"] for edit in found]
+        assert "L8" not in targets
+        aimed += "L7" in targets
+    assert aimed > 10
+
+
+@pytest.mark.parametrize("family", FLAWED)
+def test_a_rewrite_drops_a_line_that_failures_speak_against(family: str) -> None:
+    world = make_world(family, SEED)
+    line, rows = hurt_rows(world)
+    dropped = sum(line not in rewritten(world, world.prompt, rows * copies) for copies in range(1, 21))
+    assert dropped > 10
+
+
+def rewritten(world: World, prompt: str, rows: Sequence[Row]) -> str:
+    """The new instruction that GEPA is given for failures."""
+    told = "\n\n".join(
+        f"# Example {number}\n## Inputs\n{row.text}\n\n## Generated Outputs\n{world.write(row.base)}\n\n"
+        f"## Feedback\nWrong.\nExpected: {world.wanted_text(row)}\n\n"
+        for number, row in enumerate(rows, 1)
+    )
+    asked = (
+        "I provided an assistant with the following instructions to perform a task for me:\n"
+        f"```\n{prompt}\n```\n\nThe following are examples:\n```\n{told}\n```\n\nProvide the new instructions."
+    )
+    return requests.answer(world, [{"role": "user", "content": asked}]).split("```")[1].strip()
+
+
 def test_more_failures_of_one_cause_make_it_surer_to_be_found() -> None:
     world = make_world("slots", SEED)
     found = {1: 0, 4: 0}
@@ -135,17 +212,7 @@ def test_more_failures_of_one_cause_make_it_surer_to_be_found() -> None:
 def test_a_rewrite_of_the_whole_prompt_keeps_its_frame_and_adds_what_failures_show() -> None:
     world = make_world("slots", SEED)
     rows = [row for row in world.split("train") if row.cause and row.truth == row.expected][:8]
-    told = "\n\n".join(
-        f"# Example {number}\n## Inputs\n{row.text}\n\n## Generated Outputs\n{world.write(row.base)}\n\n"
-        f"## Feedback\nWrong.\nExpected: {world.wanted_text(row)}\n\n"
-        for number, row in enumerate(rows, 1)
-    )
-    asked = (
-        "I provided an assistant with the following instructions to perform a task for me:\n"
-        f"```\n{world.prompt}\n```\n\nThe following are examples:\n```\n{told}\n```\n\nProvide the new instructions."
-    )
-    reply = requests.answer(world, [{"role": "user", "content": asked}])
-    made = reply.split("```")[1].strip()
+    made = rewritten(world, world.prompt, rows)
     assert made.startswith(world.prompt)
     assert any(
         statement.value == row.expected["answer"] for statement in read_prompt(world, made).statements for row in rows

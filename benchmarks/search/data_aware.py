@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from random import Random
 
-from benchmarks.search.reflection import FIND_IN_DATA, LOST, MOST_FOUND, phrase, plainly, platitude
-from benchmarks.search.statements import read_sentence, sentences
+from benchmarks.search.reflection import FIND_IN_DATA, LOST, MOST_FOUND, Shown, doubted, kept
+from benchmarks.search.statements import Statement, read_prompt, read_sentence, sentences
+from benchmarks.search.wording import phrase, plainly, platitude
 from benchmarks.search.worlds.world import Row, World
 
 OUTPUTS = re.compile(r"Your output fields are:\n\d+\. `(\w+)`")
@@ -44,6 +45,19 @@ def _seen(world: World, examples: str, rng: Random) -> list[str]:
     return [phrase(world, plainly(world.by_rule[key]), rng) for key in found[:MOST_FOUND]]
 
 
+def _contradicted(world: World, instruction: str, examples: str, rng: Random) -> list[Statement]:
+    """Rules of the instruction that rows speak against."""
+    stated = read_prompt(world, instruction).statements
+    shown = [
+        Shown(row=row, got={one.field: one.value}, wanted=row.expected)
+        for row in world.rows
+        if _shows(examples, row)
+        for one in stated
+        if one.holds(row)
+    ]
+    return doubted(world, shown, stated, rng)
+
+
 def _shows(examples: str, row: Row) -> bool:
     return row.text in examples or repr(row.text)[1:-1] in examples
 
@@ -55,8 +69,11 @@ def _rules(world: World, text: str) -> list[str]:
 def _instruction(world: World, marked: Mapping[str, str], rng: Random) -> str:
     """A new instruction: the basic one, what the summary says, what the demos show, and the tip's tone."""
     told = [rule for rule in _rules(world, marked.get("dataset_description", "")) if rng.random() >= LOST]
-    told += _seen(world, marked.get("task_demos", ""), rng)
-    lines = [marked.get("basic_instruction", world.prompt), *dict.fromkeys(told)]
+    demos = marked.get("task_demos", "")
+    told += _seen(world, demos, rng)
+    basic = marked.get("basic_instruction", world.prompt)
+    old = kept(world, basic.split("\n"), (), _contradicted(world, basic, demos, rng), rng)
+    lines = [*old, *dict.fromkeys(told)]
     if "tip" in marked and rng.random() < 0.5:
         lines.insert(0, platitude(rng))
     return "\n".join(lines)

@@ -7,11 +7,13 @@ list: a rule is found only from shown failures of it, with P = 1 - (1 - p)^k for
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
-from benchmarks.search.statements import Statement, read_sentence, sentences
+from benchmarks.search.statements import Statement, frame_of, read_sentence, sentences
+from benchmarks.search.wording import Finding, phrase, plainly, platitude
 from benchmarks.search.worlds.world import Row, Rule, World, chance
 
 FIND = 0.55
@@ -33,40 +35,13 @@ LOST = 0.06
 REWORDED = 0.3
 """How often it says an old rule in other words."""
 LEARNS = 0.7
-"""How often it heeds what was tried in vain."""
-
-SHAPES = (
-    "If {when}, {then}.",
-    "When {when}, {then}.",
-    "{Then} whenever {when}.",
-    "For messages where {when}, {then}.",
-    "In case {when}, {then}.",
-    "{Then} if {when}.",
-    "Where {when}, always {then}.",
-)
-CONDITIONS = (
-    "it is about {name}",
-    "the text points to {name}",
-    "the sender's matter is {name}",
-    "it comes down to {name}",
-)
-CONSEQUENCES = ("answer {value}", "the answer is {value}", "use {value}", "choose {value}", "give {value}")
-OVER = ("the amount is more than {limit}", "the sum is over {limit}", "the amount exceeds {limit}")
-UPTO = ("the amount is at most {limit}", "the sum is up to {limit}", "the amount is no more than {limit}")
-SUBSTITUTIONS = (
-    "Write {value} instead of {instead}.",
-    "Our word is {value} rather than {instead}.",
-    "Say {value}, never {instead}.",
-    "The house speaks of {value}, not {instead}.",
-)
-PLATITUDES = (
-    "Read every message with great care before you answer.",
-    "Consider the whole context and think about what is really meant.",
-    "Be precise and consistent in all answers.",
-    "Pay attention to details, since small differences matter.",
-    "Stay neutral and do not guess without a reason.",
-    "Check the answer once more before giving it.",
-)
+"""How often it heeds what was tried in vain, or what it takes for wrong."""
+DOUBT = 0.35
+"""How often one failure that a stated rule brought about is enough to doubt the rule."""
+MOST_DOUBTED = 1
+"""Rules that one call doubts, at most."""
+SHED = 0.1
+"""How often a call leaves out a line that says nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,31 +54,6 @@ class Shown:
     """What came."""
     wanted: Mapping[str, str]
     """What was wanted."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Finding:
-    """A rule that the model believes in."""
-
-    field: str
-    """What it decides."""
-    value: str
-    """The consequence."""
-    when: frozenset[str]
-    """The condition."""
-    above: int | None = None
-    """A limit."""
-    upto: int | None = None
-    """A limit."""
-    instead: str | None = None
-    """What is said without it; told where it has no other condition."""
-    seen: int = 1
-    """Failures that it explains."""
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """As `Statement.key`."""
-        return (self.field, self.value, self.when, frozenset(), self.above, self.upto, ())
 
 
 def diagnose(world: World, shown: Sequence[Shown], stated: Sequence[Statement], rng: Random) -> list[Finding]:
@@ -153,18 +103,6 @@ def _finding(rule: Rule, rows: Sequence[Row], rng: Random) -> Finding:
     )
 
 
-def plainly(rule: Rule | Statement) -> Finding:
-    """A rule, understood rightly."""
-    return Finding(
-        field=rule.field,
-        value=rule.value,
-        when=rule.when,
-        above=rule.above,
-        upto=rule.upto,
-        instead=rule.instead,
-    )
-
-
 def _spurious(world: World, loose: tuple[Row, str, str], rng: Random) -> Finding:
     """A rule read into one failure: another concept, or the row's own with a limit made up."""
     row, name, wanted = loose
@@ -173,47 +111,81 @@ def _spurious(world: World, loose: tuple[Row, str, str], rng: Random) -> Finding
     return Finding(field=name, value=wanted, when=frozenset({concept}), above=above, seen=0)
 
 
-def phrase(world: World, finding: Finding, rng: Random) -> str:
-    """A rule in words."""
-    parts = []
-    for key in sorted(finding.when):
-        names = world.concepts[key].names
-        parts.append(rng.choice(CONDITIONS).format(name=rng.choice(names)))
-    if finding.above is not None:
-        parts.append(rng.choice(OVER).format(limit=finding.above))
-    if finding.upto is not None:
-        parts.append(rng.choice(UPTO).format(limit=finding.upto))
-    if not parts:
-        shapes = SUBSTITUTIONS if finding.instead else ("Always {value}.",)
-        return rng.choice(shapes).format(value=finding.value, instead=finding.instead)
-    then = rng.choice(CONSEQUENCES).format(value=finding.value)
-    when = " and ".join(parts)
-    return rng.choice(SHAPES).format(when=when, then=then, Then=then[:1].upper() + then[1:])
+def doubted(world: World, shown: Sequence[Shown], stated: Sequence[Statement], rng: Random) -> list[Statement]:
+    """Stated rules that the rows speak against: what came is what they say, it was wrong, and more often than right.
+
+    A row whose own rule is narrower, and not stated, is an exception: it speaks against nothing.
+    """
+    against: Counter[Statement] = Counter()
+    for item in shown:
+        for name, wanted in item.wanted.items():
+            got = item.got.get(name)
+            rule = world.by_rule.get(item.row.cause.get(name, ""))
+            held = [
+                one
+                for one in stated
+                if (one.field, one.value) == (name, got) and one.holds(item.row) and not _excused(one, rule, stated)
+            ]
+            if held:
+                against[held[-1]] += 1 if got != wanted else -1
+    sure = sorted(against.items(), key=lambda pair: (-pair[1], pair[0].value))
+    found = [one for one, net in sure if net > 0 and rng.random() < 1 - (1 - DOUBT) ** net]
+    return found[:MOST_DOUBTED]
 
 
-def platitude(rng: Random) -> str:
-    """A sentence that says nothing."""
-    return rng.choice(PLATITUDES)
+def _excused(one: Statement, rule: Rule | None, stated: Sequence[Statement]) -> bool:
+    """Whether a row is an exception to a stated rule, by a narrower one that the prompt does not know yet."""
+    if rule is None or one.firm or rule.narrow <= one.narrow:
+        return False
+    return plainly(rule).key not in {other.key for other in stated}
 
 
-def rewritten(world: World, prompt: str, found: Sequence[Finding], rng: Random) -> str:
+def is_idle(world: World, line: str) -> bool:
+    """Whether a line says nothing: no rule, and no part of the task."""
+    parts = sentences(line)
+    frame = frame_of(world)
+    return bool(parts) and not any(part in frame or read_sentence(world, part) for part in parts)
+
+
+def rewritten(
+    world: World,
+    prompt: str,
+    found: Sequence[Finding],
+    wrong: Sequence[Statement],
+    rng: Random,
+) -> str:
     """A whole prompt written anew: old rules are kept, reworded, replaced or lost; new ones are added."""
-    known = set(sentences(world.prompt))
-    lines: list[str] = []
-    for line in prompt.split("\n"):
-        stated = [statement for part in sentences(line) for statement in read_sentence(world, part)]
-        if not stated or any(part in known for part in sentences(line)):
-            lines.append(line)
-            continue
-        if rng.random() < LOST:
-            continue
-        if any(_overrules(finding, stated[0]) for finding in found) and rng.random() < LEARNS:
-            continue
-        lines.append(_reworded(world, line, stated, rng))
+    lines = kept(world, prompt.split("\n"), found, wrong, rng)
     lines += [phrase(world, finding, rng) for finding in found]
     if rng.random() < USELESS:
         lines.append(platitude(rng))
     return "\n".join(lines)
+
+
+def kept(
+    world: World,
+    lines: Sequence[str],
+    found: Sequence[Finding],
+    wrong: Sequence[Statement],
+    rng: Random,
+    locked: frozenset[str] = frozenset(),
+) -> list[str]:
+    """What a rewrite leaves of the old lines; locked ones always."""
+    left: list[str] = []
+    frame = frame_of(world)
+    for line in lines:
+        parts = sentences(line)
+        stated = [statement for part in parts for statement in read_sentence(world, part)]
+        if line in locked or not parts or any(part in frame for part in parts):
+            left.append(line)
+        elif not stated:
+            if rng.random() >= SHED:
+                left.append(line)
+        elif rng.random() >= LOST:
+            over = any(_overrules(finding, stated[0]) for finding in found) or any(one in wrong for one in stated)
+            if not over or rng.random() >= LEARNS:
+                left.append(_reworded(world, line, stated, rng))
+    return left
 
 
 def _overrules(finding: Finding, old: Statement) -> bool:
@@ -224,39 +196,72 @@ def _overrules(finding: Finding, old: Statement) -> bool:
 def _reworded(world: World, line: str, stated: Sequence[Statement], rng: Random) -> str:
     if len(stated) != 1 or not stated[0].when or stated[0].unless or rng.random() >= REWORDED:
         return line
-    old = stated[0]
-    return phrase(world, Finding(field=old.field, value=old.value, when=old.when, above=old.above, upto=old.upto), rng)
+    return phrase(world, replace(plainly(stated[0]), instead=None, firm=stated[0].firm), rng)
 
 
-def edits(world: World, lines: Mapping[str, str], shown: Sequence[Shown], tried: Sequence[str], rng: Random) -> str:
-    """A reply of edits in JSON, as a tool asks for that changes single lines.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """A request for edits of single lines."""
 
-    Args:
-        world: the task.
-        lines: id -> text of the prompt's lines.
-        shown: failures.
-        tried: texts of edits that did not help.
-        rng: decides what is seen and how it is said.
-    """
-    stated = {key: read_sentence(world, part) for key, line in lines.items() for part in sentences(line)}
+    lines: Mapping[str, str]
+    """Id -> text of the prompt's lines."""
+    locked: frozenset[str]
+    """Ids of lines that must stay."""
+    shown: Sequence[Shown]
+    """Failures, and rows that pass."""
+    tried: Sequence[str]
+    """Texts of edits that did not help."""
+    spared: frozenset[str] = frozenset()
+    """Ids of lines whose removal did not help."""
+
+
+def edits(world: World, asked: Asked, rng: Random) -> str:
+    """A reply of edits in JSON, as a tool asks for that changes single lines."""
+    stated = {
+        key: [one for part in sentences(line) for one in read_sentence(world, part)]
+        for key, line in asked.lines.items()
+    }
     flat = [statement for found in stated.values() for statement in found]
-    failed = {statement.key for text in tried for part in sentences(text) for statement in read_sentence(world, part)}
+    failed = {one.key for text in asked.tried for part in sentences(text) for one in read_sentence(world, part)}
+    free = {key: found for key, found in stated.items() if key not in asked.locked}
+    findings = diagnose(world, asked.shown, flat, rng)
+    doubts = doubted(world, asked.shown, flat, rng)
     proposed: list[dict[str, str | None]] = []
-    for finding in diagnose(world, shown, flat, rng):
+    replaced: set[str] = set()
+    for finding in findings:
         if finding.key in failed and rng.random() < LEARNS:
             continue
-        target = next((key for key, old in stated.items() if any(_overrules(finding, one) for one in old)), None)
-        proposed.append(
-            {
-                "op": "replace_line" if target else "add_line",
-                "target": target,
-                "after": None if target else "end",
-                "text": phrase(world, finding, rng),
-                "why": f"it would explain {finding.seen} of the rows" if finding.seen else "a guess from one row",
-            }
-        )
+        target = next((key for key, old in free.items() if _gives_way(finding, old, doubts)), None)
+        replaced |= {target} if target else set()
+        proposed.append(_edit(target, phrase(world, finding, rng), finding.seen))
+    for key, old in free.items():
+        again = key in asked.spared and rng.random() < LEARNS
+        if key not in replaced and not again and any(one in doubts for one in old):
+            proposed.append(_removal(key, "what this line says is wrong in the rows shown"))
+    idle = [key for key, line in asked.lines.items() if key not in asked.locked and is_idle(world, line)]
+    if idle and rng.random() < SHED:
+        proposed.append(_removal(rng.choice(idle), "it says nothing that matters here"))
     if not proposed or rng.random() < USELESS:
         say = platitude(rng)
         proposed.append({"op": "add_line", "target": None, "after": "end", "text": say, "why": "more care may help"})
     diagnosis = "a rule of the house is not stated" if len(proposed) > 1 else "the cause is not quite clear"
     return json.dumps({"diagnosis": diagnosis, "edits": proposed})
+
+
+def _gives_way(finding: Finding, old: Sequence[Statement], doubts: Sequence[Statement]) -> bool:
+    """Whether a line is what a finding should stand in place of."""
+    return any(_overrules(finding, one) or (one in doubts and one.when == finding.when) for one in old)
+
+
+def _edit(target: str | None, text: str, seen: int) -> dict[str, str | None]:
+    return {
+        "op": "replace_line" if target else "add_line",
+        "target": target,
+        "after": None if target else "end",
+        "text": text,
+        "why": f"it would explain {seen} of the rows" if seen else "a guess from one row",
+    }
+
+
+def _removal(target: str, why: str) -> dict[str, str | None]:
+    return {"op": "remove_line", "target": target, "after": None, "text": None, "why": why}

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from random import Random
 
 from benchmarks.search import reflection
-from benchmarks.search.reflection import Shown
+from benchmarks.search.reflection import Asked, Shown
 from benchmarks.search.statements import read_prompt
 from benchmarks.search.worlds.world import World, chance
 
 FENCED = re.compile(r"<(prompt|failures|passing|attempts)-([0-9a-f]+)>\n(.*?)\n</\1-\2>", re.DOTALL)
-LINE = re.compile(r"^(L\w+)\| (.*?)(?:  \(locked\))?$", re.MULTILINE)
+LINE = re.compile(r"^(L\w+)\| (.*?)(  \(locked\))?$", re.MULTILINE)
 REFLECTIVE = re.compile(
     r"following instructions to perform a task for me:\n```\n(.*?)\n```\n\nThe following are", re.DOTALL
 )
@@ -44,16 +44,28 @@ def answer(world: World, messages: Sequence[Mapping[str, str]]) -> str:
 
 
 def _edits(world: World, fences: Mapping[str, str], rng: Random) -> str:
+    attempts = [json.loads(text)["edit"] for text in fences.get("attempts", "").splitlines()]
+    lines = LINE.findall(fences["prompt"])
+    asked = Asked(
+        lines={key: text for key, text, _ in lines},
+        locked=frozenset(key for key, _, mark in lines if mark),
+        shown=[*_rows(world, fences["failures"]), *_rows(world, fences.get("passing", ""))],
+        tried=[str(edit["text"]) for edit in attempts if edit["text"]],
+        spared=frozenset(str(edit["target"]) for edit in attempts if edit["op"] == "remove_line"),
+    )
+    return reflection.edits(world, asked, rng)
+
+
+def _rows(world: World, fenced: str) -> list[Shown]:
+    """Rows as our own requests show them: one JSON object a line."""
     shown = []
-    for text in fences["failures"].splitlines():
+    for text in fenced.splitlines():
         item = json.loads(text)
         row = world.find(" ".join(str(value) for value in item["input"].values()))
         if row is not None:
             wanted = _named(world, _wanted(world, item["expected"]), " ".join(item.get("reasons", ())))
             shown.append(Shown(row=row, got=world.read(item["output"]), wanted=wanted))
-    attempts = [json.loads(text) for text in fences.get("attempts", "").splitlines()]
-    tried = [str(attempt["edit"]["text"]) for attempt in attempts if attempt["edit"]["text"]]
-    return reflection.edits(world, dict(LINE.findall(fences["prompt"])), shown, tried, rng)
+    return shown
 
 
 def _named(world: World, wanted: dict[str, str], reasons: str) -> dict[str, str]:
@@ -73,6 +85,7 @@ def _instruction(world: World, prompt: str, text: str, rng: Random) -> str:
         told = re.search(r"^Expected: (.*)$", feedback, re.MULTILINE)
         if row is not None and told is not None:
             shown.append(Shown(row=row, got=world.read(output), wanted=world.understood(told.group(1))))
-    found = reflection.diagnose(world, shown, read_prompt(world, prompt).statements, rng)
-    made = reflection.rewritten(world, prompt, found, rng)
+    stated = read_prompt(world, prompt).statements
+    found = reflection.diagnose(world, shown, stated, rng)
+    made = reflection.rewritten(world, prompt, found, reflection.doubted(world, shown, stated, rng), rng)
     return f"The answers went wrong for reasons that the instruction should name.\n\n```\n{made}\n```"

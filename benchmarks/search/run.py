@@ -49,7 +49,7 @@ PEERS = {
 """Arm -> module and its setting."""
 ARMS = ("label-miner", *ours.WAYS, *PEERS)
 GEPA = ("gepa-3", "gepa-8", "gepa-16")
-WORLDS_VERSION = 1
+WORLDS_VERSION = 2
 """Raised with every change of the worlds or their models; rows of another version are not mixed in."""
 
 
@@ -115,6 +115,10 @@ def run(job: Job, peers: str | None) -> list[dict[str, Any]]:
             found = ours.run(endpoint, world, job.arm, job.budgets[0])
             reached, versions = [asdict(one) for one in found], {}
         counts = endpoint.counts()
+        if counts.get("faults"):
+            raise RuntimeError(
+                f"{job.arm} on {job.family} {job.seed} sent {counts['faults']} requests that no world knows"
+            )
         marks = _marks(endpoint, world)
     seconds = round(time.perf_counter() - started, 1)
     return [

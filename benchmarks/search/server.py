@@ -109,7 +109,9 @@ class Connection(asyncio.Protocol):
                 self.tally.phase = str(body["phase"])
                 return {"phase": self.tally.phase}
             return complete(body, self.tally)
-        except (ValueError, KeyError, TypeError) as error:
+        except Exception as error:
+            # A fault of a world must end the run that met it, not look like a search that fails.
+            self.tally.counts["faults"] += 1
             message = f"not a request that a world can answer: {type(error).__name__}: {error}"
             return {"error": {"message": message, "type": "invalid_request_error", "code": None, "param": None}}
 

@@ -19,6 +19,7 @@ QUOTED = re.compile(r'"([^"\n]{1,40})"')
 MENTIONS = re.compile(r'\b(?:mentions?|contains?|says? (?=")|has the words?|includes?)(?!\w)')
 NOT_THE_VALUE = re.compile(r"(?:instead of|rather than|never(?: say| write| answer)?|not|replaces?)\s+[\"'`*]*$")
 UNLESS = re.compile(r"(?:unless|except (?:when|if|for)?|not (?:a|an|about)?)\s*(?:it is |they are |the )?$")
+EMPHASIS = re.compile(r"(?:most important|above all|without exception)\b", re.IGNORECASE)
 MARKUP = re.compile(r"[*`_#>]+")
 
 
@@ -42,6 +43,8 @@ class Statement:
     """Words of which the input must hold one."""
     instead: str | None = None
     """The value that it replaces."""
+    firm: bool = False
+    """Whether the prompt lays stress on it."""
 
     @property
     def narrow(self) -> float:
@@ -71,7 +74,7 @@ class Reading:
     statements: tuple[Statement, ...]
     """In the order of the prompt."""
     idle: int
-    """Sentences beyond those of the seed that state nothing, or state what was stated before."""
+    """Sentences beyond the frame that state nothing, or state what was stated before."""
 
 
 def sentences(text: str) -> list[str]:
@@ -82,7 +85,7 @@ def sentences(text: str) -> list[str]:
 
 def read_prompt(world: World, text: str) -> Reading:
     """Understand a prompt."""
-    known = set(sentences(world.prompt))
+    known = frame_of(world)
     statements: list[Statement] = []
     keys: set[tuple[object, ...]] = set()
     idle = 0
@@ -95,6 +98,18 @@ def read_prompt(world: World, text: str) -> Reading:
         statements += fresh
         idle += not fresh
     return Reading(statements=tuple(statements), idle=idle)
+
+
+def frame_of(world: World) -> frozenset[str]:
+    """The sentences of the seed prompt that say what the task is."""
+    return _frame(world.family, world.seed)
+
+
+@lru_cache(maxsize=64)
+def _frame(family: str, seed: int) -> frozenset[str]:
+    from benchmarks.search.worlds import make_world
+
+    return frozenset(sentences(make_world(family, seed).frame))
 
 
 @lru_cache(maxsize=200_000)
@@ -137,6 +152,7 @@ def _read(world: World, sentence: str) -> tuple[Statement, ...]:
             upto=int(upto.group(1)) if upto else None,
             words=words,
             instead=next((old for old in replaced if world.field_of[old] == name), None) if not when else None,
+            firm=EMPHASIS.match(sentence) is not None,
         )
         for name, value in by_field.items()
     )

@@ -16,7 +16,7 @@ IDLE_COST = 0.006
 """Adherence lost for each sentence that says nothing new."""
 LEAST_ADHERENCE = 0.5
 NARROW = 0.85
-"""How often the narrower of two rules wins; else the later one does."""
+"""How often the narrower of two rules wins, or the one that stress is laid on; else the later one does."""
 FROM_DEMO = 0.45
 """How often the model does as an example of the same kind did."""
 OBJECTIVE = "your objective is:"
@@ -80,8 +80,9 @@ def _stated(world: World, row: Row, name: str, frame: Frame) -> Statement | None
     if not held:
         return None
     most = max(statement.narrow for statement in held)
-    narrowest = [statement for statement in held if statement.narrow == most][-1]
-    return narrowest if chance(world.seed, frame.mark, row.id, name, "which") < NARROW else held[-1]
+    firm = [statement for statement in held if statement.firm]
+    first = firm[-1] if firm else [statement for statement in held if statement.narrow == most][-1]
+    return first if chance(world.seed, frame.mark, row.id, name, "which") < NARROW else held[-1]
 
 
 @lru_cache(maxsize=4096)

@@ -148,9 +148,10 @@ def means(runs: Sequence[Tuned]) -> Iterator[str]:
     for (family, budget), found in sorted(groups.items(), key=lambda pair: (pair[0][0] == "all", pair[0])):
         score, top = fmean(one.score for one in found), fmean(one.ceiling for one in found)
         calls, reflection = fmean(one.calls for one in found), fmean(one.reflection for one in found)
+        seconds = sum(one.seconds for one in found)
         yield (
             f"{family:9} mean {budget:5}: {score:.3f} of {top:.3f} ({score / top:.2f} of the ceiling), "
-            f"{calls:.0f} calls, {reflection:.0f} reflection, {len(found)} runs, {sum(one.seconds for one in found):.1f} s"
+            f"{calls:.0f} calls, {reflection:.0f} reflection, {len(found)} runs in {seconds:.1f} s"
         )
 
 

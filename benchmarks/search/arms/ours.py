@@ -23,6 +23,8 @@ WAYS: Mapping[str, Mapping[str, bool]] = {
     "ours-mined-alone": {"model": False, "mined": True},
 }
 """Arm -> who proposes."""
+KEEP = " <!-- keep -->"
+"""What locks a line."""
 PHASES = {"pricing lines": "attribution", "test": "test"}
 """Step of a run -> phase that the server counts from then on."""
 
@@ -86,7 +88,7 @@ def write_workspace(root: Path, endpoint: Endpoint, world: World, arm: str, budg
     (root / "evals").mkdir(parents=True, exist_ok=True)
     rows = [{"id": row.id, "split": row.split, "text": row.text, "expected": world.wanted(row)} for row in world.rows]
     (root / "evals" / "world.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
-    messages = [{"role": "system", "content": world.prompt}, {"role": "user", "content": "{{ text }}"}]
+    messages = [{"role": "system", "content": written(world)}, {"role": "user", "content": "{{ text }}"}]
     (root / "seed.json").write_text(json.dumps(messages), encoding="utf-8")
     config = {
         "prompt": "../seed.json",
@@ -101,6 +103,11 @@ def write_workspace(root: Path, endpoint: Endpoint, world: World, arm: str, budg
     }
     # JSON is YAML.
     (root / "evals" / "world.yaml").write_text(json.dumps(config, indent=1), encoding="utf-8")
+
+
+def written(world: World) -> str:
+    """The seed prompt as its user writes it: with the mark on locked lines."""
+    return "\n".join(f"{line}{KEEP}" if line in world.locked else line for line in world.prompt.split("\n"))
 
 
 def metrics(world: World) -> list[Any]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from benchmarks.search.worlds.making import Draft, rows_of
+from benchmarks.search.worlds.flaws import flawed, misleading
+from benchmarks.search.worlds.making import Draft, adherence_of, rows_of
 from benchmarks.search.worlds.text import bank_of, message
 from benchmarks.search.worlds.world import ANSWER, Rule, World
 
@@ -35,7 +36,7 @@ def make(seed: int) -> World:
         return Draft(text=text, facts=frozenset({thing, attribute}), amount=None)
 
     values = {ANSWER: (*sorted(rule.value for rule in rules), DEFAULT)}
-    return World(
+    world = World(
         family="facts",
         seed=seed,
         form="label",
@@ -45,4 +46,7 @@ def make(seed: int) -> World:
         rules=rules,
         rows=rows_of(rng, draw, lambda draft, rng: {ANSWER: DEFAULT}, rules, values),
         prompt=PROMPT,
+        frame=PROMPT,
+        adherence=adherence_of("facts", seed),
     )
+    return flawed(world, misleading(world, [frozenset({thing}) for thing in sorted(things)]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from benchmarks.search.worlds.making import Draft, rows_of
+from benchmarks.search.worlds.making import Draft, adherence_of, rows_of
 from benchmarks.search.worlds.text import bank_of, message
 from benchmarks.search.worlds.world import Rule, World
 
@@ -54,6 +54,8 @@ def make(seed: int) -> World:
         rules=rules,
         rows=rows_of(rng, draw, lambda draft, rng: dict(DEFAULTS), rules, values),
         prompt=PROMPT,
+        frame=PROMPT,
+        adherence=adherence_of("nested", seed),
         paths=PATHS,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from random import Random
 
-from benchmarks.search.worlds.making import Draft, rows_of
+from benchmarks.search.worlds.making import Draft, adherence_of, rows_of
 from benchmarks.search.worlds.text import bank_of, message
 from benchmarks.search.worlds.world import ANSWER, Row, World
 
@@ -38,6 +38,8 @@ def make(seed: int) -> World:
         rules=(),
         rows=tuple(_with_base(row, rng) for row in rows),
         prompt=PROMPT,
+        frame=PROMPT,
+        adherence=adherence_of("nothing", seed),
         curable=False,
         slip=0.2,
     )

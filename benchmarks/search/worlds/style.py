@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from random import Random
 
-from benchmarks.search.worlds.making import Draft, amount_for, rows_of
+from benchmarks.search.worlds.flaws import flawed, misleading
+from benchmarks.search.worlds.making import Draft, adherence_of, amount_for, rows_of
 from benchmarks.search.worlds.text import bank_of, message
 from benchmarks.search.worlds.world import ANSWER, Rule, World
 
@@ -55,7 +56,7 @@ def make(seed: int) -> World:
         return {ANSWER: word_of.get(next(iter(draft.facts)), DEFAULT)}
 
     values = {ANSWER: (*sorted({rule.value for rule in rules}), *PLAIN, DEFAULT)}
-    return World(
+    world = World(
         family="style",
         seed=seed,
         form="reply",
@@ -65,8 +66,11 @@ def make(seed: int) -> World:
         rules=rules,
         rows=rows_of(rng, draw, base, rules, values),
         prompt=PROMPT,
+        frame=PROMPT,
+        adherence=adherence_of("style", seed),
         template=TEMPLATE,
     )
+    return flawed(world, misleading(world, [frozenset({key}) for keys in PLAIN.values() for key in keys]))
 
 
 def _rules(rng: Random) -> tuple[Rule, ...]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from random import Random
 
-from benchmarks.search.worlds.making import Draft, rows_of
+from benchmarks.search.worlds.flaws import flawed, misleading
+from benchmarks.search.worlds.making import Draft, adherence_of, rows_of
 from benchmarks.search.worlds.text import bank_of, message
 from benchmarks.search.worlds.world import ANSWER, Rule, World
 
@@ -55,7 +56,7 @@ def make(seed: int) -> World:
         return {ANSWER: rule.value if rng.random() < RIGHT_UNPROMPTED else partner}
 
     values = {ANSWER: tuple(sorted(label for topic in topics for label in LABELS[topic]))}
-    return World(
+    world = World(
         family="taxonomy",
         seed=seed,
         form="label",
@@ -65,4 +66,7 @@ def make(seed: int) -> World:
         rules=tuple(rules),
         rows=rows_of(rng, draw, base, rules, values),
         prompt=PROMPT,
+        frame=PROMPT,
+        adherence=adherence_of("taxonomy", seed),
     )
+    return flawed(world, misleading(world, [frozenset({topic}) for topic in topics]))

@@ -109,9 +109,13 @@ class World:
     """Of all splits."""
     prompt: str
     """The seed prompt: the system message. The user message is the row's text."""
+    frame: str
+    """Its part that says what the task is: all of it where it has no flaws."""
+    locked: frozenset[str] = frozenset()
+    """Lines of it that its user forbids to change."""
     curable: bool = True
     """False where no prompt helps."""
-    adherence: float = 0.92
+    adherence: float
     """Share of rows in which the model does what the prompt states."""
     slip: float = 0.02
     """How often a value that no rule decides comes out wrong."""
