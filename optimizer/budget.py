@@ -1,12 +1,14 @@
 """The hard stop: what has been spent, what is promised to calls in flight, what is left.
 
 Every provider attempt reserves before it is sent and settles after it has ended, so that the sum can pass a limit by
-no more than calls in flight turn out dearer than estimated.
+no more than calls in flight turn out dearer than estimated. What the end of a run will need is held back until it is
+released, so that nothing before it, retries included, can spend it.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,6 +18,8 @@ from optimizer.errors import BudgetExceeded, ConfigError
 
 Clock = Callable[[], float]
 """Seconds on a clock that never goes back."""
+LEAST_CALLS = 8
+"""Calls from which on their mean says what the calls held back will take; before, only their number is held back."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,17 +49,22 @@ class Reservation:
 class Budget:
     """The limits of one run, shared by every gate of it."""
 
-    def __init__(self, spec: BudgetSpec, clock: Clock = time.monotonic, *, spent: Spent | None = None) -> None:
+    def __init__(
+        self, spec: BudgetSpec, clock: Clock = time.monotonic, *, spent: Spent | None = None, hold: int = 0
+    ) -> None:
         """Start the clock.
 
         Args:
             spec: the limits; None is no limit.
             clock: the monotonic clock.
             spent: what an earlier part of a resumed run has used.
+            hold: calls that are held back until `release`; of the other limits, what as many calls have taken so far.
         """
         self.spec = spec
+        self._hold = hold
         self._clock = clock
         self._started = clock()
+        self._first: float | None = None
         self._before = spent or Spent()
         self._calls = self._before.calls
         self._tokens = self._before.tokens
@@ -81,6 +90,11 @@ class Budget:
             minutes=None if spec.minutes is None else max(spec.minutes - self._seconds() / 60, 0.0),
         )
 
+    def release(self) -> None:
+        """Let what was held back be spent: its time has come."""
+        self._hold = 0
+        self._freed.set()
+
     def require_price(self, model: str, price: Price | None) -> None:
         """Refuse a budget in dollars where the price of a model is unknown: ConfigError."""
         if self.spec.usd is not None and price is None:
@@ -99,15 +113,17 @@ class Budget:
         Returns:
             None where it would fit once calls in flight have settled: wait for `freed` and ask again.
         """
-        spec = self.spec
-        self._check_calls_and_time()
         usd = usd or 0.0
-        self._check("tokens", spec.tokens, self._tokens, tokens)
-        self._check("usd", spec.usd, self._usd, usd)
-        if spec.tokens is not None and self._tokens + self._held_tokens + tokens > spec.tokens:
+        kept = self._kept()
+        self._check_calls_and_time(kept)
+        self._check("tokens", self.spec.tokens, kept.tokens, self._tokens, tokens)
+        self._check("usd", self.spec.usd, kept.usd, self._usd, usd)
+        if _over(self.spec.tokens, self._tokens + self._held_tokens + tokens + kept.tokens):
             return None
-        if spec.usd is not None and self._usd + self._held_usd + usd > spec.usd:
+        if _over(self.spec.usd, self._usd + self._held_usd + usd + kept.usd):
             return None
+        if self._first is None:
+            self._first = self._clock()
         self._calls += 1
         self._held += 1
         self._held_tokens += tokens
@@ -140,21 +156,50 @@ class Budget:
     def _seconds(self) -> float:
         return self._before.seconds + self._clock() - self._started
 
-    def _check_calls_and_time(self) -> None:
+    def _kept(self) -> Spent:
+        """What is held back of each limit: so many calls, and what calls have taken so far on average.
+
+        Time counts from the first call, and calls in flight share it: that is how fast they go side by side.
+        """
+        ended = self._calls - self._held
+        if not self._hold or ended < LEAST_CALLS:
+            return Spent(calls=self._hold)
+        busy = self._before.seconds + (self._clock() - self._first if self._first is not None else 0.0)
+        return Spent(
+            calls=self._hold,
+            tokens=math.ceil(self._hold * self._tokens / ended),
+            usd=self._hold * self._usd / ended,
+            seconds=self._hold * busy / self._calls,
+        )
+
+    def _check_calls_and_time(self, kept: Spent) -> None:
         spec = self.spec
-        if spec.calls is not None and self._calls >= spec.calls:
-            raise BudgetExceeded(f"budget of {spec.calls} calls is used up; raise budget.calls and resume to go on")
-        if spec.minutes is not None and self._seconds() >= spec.minutes * 60:
+        if spec.calls is not None and self._calls >= spec.calls - kept.calls:
             raise BudgetExceeded(
-                f"budget of {spec.minutes:g} minutes is used up; raise budget.minutes and resume to go on"
+                f"budget of {spec.calls} calls is used up{_but(f'{kept.calls} for the test', kept.calls)}; "
+                "raise budget.calls and resume to go on"
+            )
+        if spec.minutes is not None and self._seconds() >= spec.minutes * 60 - kept.seconds:
+            raise BudgetExceeded(
+                f"budget of {spec.minutes:g} minutes is used up"
+                f"{_but(f'about {kept.seconds / 60:.2g} for the test', kept.seconds)}; "
+                "raise budget.minutes and resume to go on"
             )
 
-    def _check(self, name: str, limit: float | None, used: float, wanted: float) -> None:
-        if limit is None or used + wanted <= limit:
+    def _check(self, name: str, limit: float | None, kept: float, used: float, wanted: float) -> None:
+        if not _over(limit, used + wanted + kept):
             return
-        shown = f"{used:.4f}" if name == "usd" else f"{used:.0f}"
-        next_call = f"{wanted:.4f}" if name == "usd" else f"{wanted:.0f}"
+        form = ".4f" if name == "usd" else ".0f"
+        held = f", about {kept:{form}} are held back for the test" if kept else ""
         raise BudgetExceeded(
-            f"budget of {limit:g} {name} reached at {shown}, and the next call may need {next_call}; "
+            f"budget of {limit:g} {name} reached at {used:{form}}{held}, and the next call may need {wanted:{form}}; "
             f"raise budget.{name} and resume to go on"
         )
+
+
+def _over(limit: float | None, wanted: float) -> bool:
+    return limit is not None and wanted > limit
+
+
+def _but(what: str, amount: float) -> str:
+    return f" but for {what}" if amount else ""

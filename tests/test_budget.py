@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizer.budget import Budget, Spent
+from optimizer.budget import LEAST_CALLS, Budget, Spent
 from optimizer.config import BudgetSpec, Price
 from optimizer.errors import BudgetExceeded, ConfigError
 
@@ -150,3 +150,93 @@ def test_rounding_holds_nothing_back_once_nothing_is_in_flight():
         budget.settle(held, tokens=1, usd=0.0)
     assert budget.remaining().usd == 100.0
     assert budget.reserve(tokens=1, usd=100.0) is not None
+
+
+def spend(budget: Budget, calls: int, **used: float) -> None:
+    for _ in range(calls):
+        call(budget, estimate=int(used.get("tokens", 0)), used=int(used.get("tokens", 0)), usd=used.get("usd"))
+
+
+def test_calls_for_the_test_are_held_back_until_they_are_released():
+    budget = Budget(BudgetSpec(calls=10), hold=4)
+    spend(budget, 6)
+    with pytest.raises(BudgetExceeded, match="budget of 10 calls is used up but for 4 for the test; raise"):
+        budget.reserve(tokens=1, usd=None)
+    budget.release()
+    spend(budget, 4)
+    with pytest.raises(BudgetExceeded, match="budget of 10 calls is used up; raise"):
+        budget.reserve(tokens=1, usd=None)
+
+
+@pytest.mark.parametrize(
+    ("spec", "used", "told"),
+    [
+        (BudgetSpec(tokens=1000), {"tokens": 50}, "reached at 800, about 200 are held back for the test, and the next"),
+        (BudgetSpec(usd=1.0), {"usd": 0.0625}, r"reached at 0.7500, about 0.2500 are held back for the test, and"),
+    ],
+)
+def test_what_the_test_will_cost_is_held_back_at_the_mean_so_far(spec, used, told):
+    budget = Budget(spec, hold=4)
+    with pytest.raises(BudgetExceeded, match=told):
+        spend(budget, 100, **used)
+    budget.release()
+    spend(budget, 4, **used)
+    with pytest.raises(BudgetExceeded):
+        spend(budget, 1, **used)
+
+
+def test_minutes_of_the_test_are_held_back_at_the_pace_so_far():
+    clock = Clock()
+    budget = Budget(BudgetSpec(minutes=10), clock, hold=20)
+    clock.now += 100  # Before the first call: no part of the pace.
+    for _ in range(10):
+        held = [budget.reserve(tokens=1, usd=None) for _ in range(4)]
+        clock.now += 10
+        for one in held:
+            assert one is not None
+            budget.settle(one, tokens=1, usd=None)
+    # 40 calls in 100 s, four at a time: 20 more take 50 s.
+    clock.now += 349
+    assert budget.remaining().minutes == pytest.approx(51 / 60)
+    with pytest.raises(BudgetExceeded, match="10 minutes is used up but for about 3.7 for the test"):
+        budget.reserve(tokens=1, usd=None)
+    budget.release()
+    assert budget.reserve(tokens=1, usd=None) is not None
+
+
+def test_a_few_calls_say_nothing_of_what_the_test_will_take():
+    clock = Clock()
+    budget = Budget(BudgetSpec(tokens=10_000, minutes=1), clock, hold=100)
+    for _ in range(LEAST_CALLS):
+        call(budget, estimate=200, used=200)
+        clock.now += 1
+    with pytest.raises(BudgetExceeded, match="held back|but for"):
+        call(budget, estimate=200, used=200)
+
+
+def test_a_resumed_run_knows_what_calls_have_cost():
+    budget = Budget(BudgetSpec(tokens=1000), spent=Spent(calls=10, tokens=500), hold=8)
+    call(budget, estimate=50, used=50)
+    with pytest.raises(BudgetExceeded, match="reached at 550, about 400 are held back"):
+        call(budget, estimate=51, used=51)
+
+
+@given(st.lists(st.integers(1, 40), max_size=80), st.integers(0, 800), st.integers(0, 12))
+def test_whatever_the_calls_before_take_the_calls_held_back_can_be_sent(tokens, limit, hold):
+    budget = Budget(BudgetSpec(calls=40 + hold, tokens=limit), hold=hold)
+    sent: list[int] = []
+    for used in tokens:
+        try:
+            held = budget.reserve(tokens=used, usd=None)
+        except BudgetExceeded:
+            break
+        assert held is not None
+        budget.settle(held, tokens=used, usd=None)
+        sent.append(used)
+    assert len(sent) <= 40
+    budget.release()
+    if len(sent) > LEAST_CALLS:
+        mean = sum(sent[:-1]) / (len(sent) - 1)
+        assert sum(sent) + hold * mean <= limit
+        for _ in range(hold):
+            call(budget, estimate=int(mean), used=int(mean))
