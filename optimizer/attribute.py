@@ -51,6 +51,8 @@ class Priced:
     """After the drops."""
     lines: tuple[LineWorth, ...]
     """One a changed line, in the prompt's order; removed lines last."""
+    scored: tuple[Champion, ...] = ()
+    """Every candidate with a line or several less that was scored on all val rows: shorter prompts to choose from."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -78,18 +80,21 @@ async def attribute(
         train: the winner on train, as far as it is known; some results may be of a near relative.
     """
     known: dict[str, LineWorth] = {}
+    scored: list[Champion] = []
     while True:
         priced = await _price(bench, seed, winner, causes)
+        scored += [found.candidate for found in priced if found.candidate is not None]
         known |= {found.line: found.worth for found in priced if found.worth.worth is not None}
         shorter = await _dropped(bench, seed, winner, priced)
         if shorter is None:
             break
         winner = shorter
+        scored.append(winner)
     # A line that the reserve did not reach again keeps the price that it had beside the dropped ones.
     lines = tuple(known.get(found.line, found.worth) for found in priced)
     for worth in lines:
         await bench.tell(LinePriced(worth=worth))
-    return Priced(winner=winner, lines=lines)
+    return Priced(winner=winner, lines=lines, scored=tuple(scored))
 
 
 async def _price(bench: Bench, seed: Prompt, winner: Champion, causes: Mapping[str, Cause]) -> list[Without]:
