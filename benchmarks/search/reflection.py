@@ -190,6 +190,8 @@ def kept(
 
 def _overrules(finding: Finding, old: Statement) -> bool:
     same = finding.field == old.field and finding.when == old.when
+    # Without a condition a rule replaces one word: another word's rule is no rival of it.
+    same = same and bool(finding.when or finding.instead == old.instead)
     return same and (finding.above, finding.upto) == (old.above, old.upto) and finding.value != old.value
 
 
