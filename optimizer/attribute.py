@@ -18,6 +18,7 @@ from optimizer.prompt import Line, Prompt
 from optimizer.results import Evaluation
 from optimizer.search.study import Champion
 from optimizer.stats import EPSILON, compare
+from optimizer.tokens import rough_tokens
 
 MARGIN = 0.0
 """A shorter prompt may lose no val score at all on its mean."""
@@ -199,11 +200,6 @@ async def _without_all(bench: Bench, seed: Prompt, winner: Champion, useless: Se
 
 def _earns_nothing(winner: Champion, without: Champion) -> bool:
     return compare(without.val, winner.val).gain <= MARGIN + EPSILON
-
-
-def rough_tokens(text: str) -> int:
-    """Words and signs of a text: a rough size, no model's own count."""
-    return sum(1 + len(word) // 8 for word in text.split())
 
 
 def _text(item: tuple[str, Line | None, Line | None]) -> str:

@@ -48,12 +48,13 @@ def provenance(seed: Prompt, winner: Prompt, outcome: Outcome, run_id: str) -> P
     """Where the winner comes from: its edits with cluster and worth, its scores with intervals."""
     prices = {line.id: line for line in outcome.lines}
     edits = []
+    demos = {demo.id for demo in (*seed.demos, *winner.demos)}
     for line_id, old, new in changed_lines(seed, winner):
-        op = "add_line" if old is None else "remove_line" if new is None else "replace_line"
+        op = "add" if old is None else "remove" if new is None else "replace"
         price = prices.get(line_id)
         edits.append(
             EditRecord(
-                op=op,
+                op=f"{op}_{'demo' if line_id in demos else 'line'}",
                 line=line_id,
                 text=new.text if new else None,
                 cluster=price.cluster if price else "",

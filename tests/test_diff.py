@@ -73,13 +73,12 @@ def test_a_message_that_came_and_a_role_that_changed():
 
 
 def test_settings_that_changed_are_told():
-    before = replace(SEED, params={"temperature": 0, "stop": None}, demos=({"inputs": {}, "output": "x"},))
+    before = replace(SEED, params={"temperature": 0, "stop": None})
     after = replace(SEED, params={"temperature": 0.2, "seed": 1}, variables=frozenset({"ticket", "lang"}))
     assert diff(before, after).settings == (
         "parameter seed: not set -> 1",
         "parameter stop: null -> not set",
         "parameter temperature: 0 -> 0.2",
-        "demos: 0 added, 1 removed",
         "variables added: lang",
     )
 

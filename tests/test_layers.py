@@ -18,7 +18,10 @@ PACKAGE = Path(__file__).parent.parent / "optimizer"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     # 0 values
-    ("errors", "dataset", "readers", "prompt", "edits", "results", "failures", "outcome", "events", "config"),
+    (
+        *("errors", "dataset", "readers", "prompt", "tokens", "edits", "alignment"),
+        *("results", "failures", "outcome", "events", "config"),
+    ),
     # 1 pure
     ("stats", "budget", "plan", "verdict", "wording", "protect", "front"),
     # 2 the outside world

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from optimizer.dataset import Example
 from optimizer.errors import UserError
-from optimizer.prompt import Line, Message, Prompt, PromptMessage, build, fill, next_line_number, prepare
+from optimizer.prompt import Demo, Line, Message, Prompt, PromptMessage, build, fill, next_line_number, prepare
 
 
 def example(**inputs: object) -> Example:
@@ -198,7 +198,7 @@ def test_what_no_model_can_notice_leaves_the_fingerprint(other: Prompt) -> None:
         build("p", [("user", "a\nb"), ("user", "{{ q }}")], params={"temperature": 0}),
         build("p", [("system", "a\nb"), ("user", "{{ q }}")], params={"temperature": 1}),
         build("p", [("system", "a\nb"), ("user", "{{ q }}")], variables=[], params={"temperature": 0}),
-        replace(BASE, demos=({"inputs": {"q": "x"}, "output": "y"},)),
+        replace(BASE, demos=(Demo(id="D1", inputs={"q": "x"}, output="y"),)),
     ],
 )
 def test_what_a_model_can_notice_changes_the_fingerprint(other: Prompt) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from optimizer.dataset import Example
 from optimizer.errors import DataError
-from optimizer.prompt import Prompt, build
+from optimizer.prompt import Demo, Prompt, build
 from optimizer.readers.prompts import check_variables, load_prompt, load_version, parse_prompt
 
 V3 = Path("prompts/demo/v3.yaml")
@@ -106,7 +106,7 @@ def test_a_yaml_file(tmp_path: Path) -> None:
     assert [line.id for line in prompt.lines] == ["L4", "L9", "L2", "L7"]
     assert [line.locked for line in prompt.lines] == [False, False, True, False]
     assert prompt.variables == {"who", "question"}
-    assert prompt.demos == ({"inputs": {"who": "Bob", "question": "012"}, "output": {"answer": 3}},)
+    assert prompt.demos == (Demo(id="D1", inputs={"who": "Bob", "question": "012"}, output={"answer": 3}),)
     assert prompt.params == {"temperature": 0.7, "stop": ["END"]}
     assert prompt.last_line == 12
 

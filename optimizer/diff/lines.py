@@ -5,20 +5,19 @@ from __future__ import annotations
 import difflib
 import itertools
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from optimizer.alignment import Pair, aligned
 from optimizer.dataset import Split, display
 from optimizer.events import EditJudged
 from optimizer.outcome import LineWorth
-from optimizer.prompt import Line, Prompt, PromptMessage
+from optimizer.prompt import Line, Prompt, PromptMessage, seen
 from optimizer.store.figures import Flips, flips
 from optimizer.store.reader import RunReader
 
 SAME, ADDED, REMOVED, REPLACED = "same", "added", "removed", "replaced"
-ALIKE = 0.4
-"""Lines without a common id are one line that was replaced from this likeness on, in [0, 1]."""
 _WORD = re.compile(r"\s+|\w+|[^\w\s]")
 
 
@@ -55,9 +54,9 @@ class LineChange:
     change: str
     """`same`, `added`, `removed` or `replaced`."""
     message: int
-    """Index of its message."""
+    """Index of its message; demos come behind the last one."""
     role: str
-    """Role of that message."""
+    """Role of that message, or `demos`."""
     before: Line | None
     """The line in the first version."""
     after: Line | None
@@ -85,7 +84,7 @@ class PromptDiff:
     lines: tuple[LineChange, ...]
     """All lines of both, in order."""
     settings: tuple[str, ...] = ()
-    """What changed besides: parameters, demos, variables, in words."""
+    """What changed besides: parameters, variables, in words."""
     flips: Mapping[Split, Flips] = field(default_factory=dict)
     """Rows that came out otherwise, by split, where a run has results of both."""
     stand_in: bool = False
@@ -127,7 +126,9 @@ def diff(before: Prompt, after: Prompt, *, reader: RunReader | None = None) -> P
     lines: list[LineChange] = []
     pairs = itertools.zip_longest(before.messages, after.messages)
     for number, (old, new) in enumerate(pairs):
-        lines += _message(number, old, new, prices)
+        pairs_of_lines = aligned(old.lines if old else (), new.lines if new else ())
+        lines += _changes(number, _role(old, new), pairs_of_lines, prices)
+    lines += _changes(max(len(before.messages), len(after.messages)), "demos", _demos(before, after), prices)
     return PromptDiff(
         before=before,
         after=after,
@@ -174,11 +175,8 @@ def _price(judged: EditJudged | None, worth: LineWorth | None, labels: Mapping[s
     )
 
 
-def _message(
-    number: int, old: PromptMessage | None, new: PromptMessage | None, prices: _Prices | None
-) -> Iterator[LineChange]:
-    role = _role(old, new)
-    for before, after in _pairs(old.lines if old else (), new.lines if new else ()):
+def _changes(number: int, role: str, pairs: Iterable[Pair], prices: _Prices | None) -> Iterator[LineChange]:
+    for before, after in pairs:
         if before is not None and after is not None:
             change = SAME if before.content == after.content else REPLACED
         else:
@@ -194,43 +192,20 @@ def _message(
         )
 
 
+def _demos(before: Prompt, after: Prompt) -> Iterator[Pair]:
+    """Demos as lines, by what a model sees of them: those that stayed, went, came."""
+    old = [(demo, seen(demo, before.variables)) for demo in before.demos]
+    new = [(demo, seen(demo, after.variables)) for demo in after.demos]
+    for demo, said in old:
+        stayed = next((other.line for other, shown in new if shown == said), None)
+        yield stayed or demo.line, stayed
+    yield from ((None, demo.line) for demo, said in new if all(said != known for _, known in old))
+
+
 def _role(old: PromptMessage | None, new: PromptMessage | None) -> str:
     """`system`, or `system -> user` where it changed."""
     roles = dict.fromkeys(message.role for message in (old, new) if message is not None)
     return " -> ".join(roles)
-
-
-def _pairs(old: Sequence[Line], new: Sequence[Line]) -> Iterator[tuple[Line | None, Line | None]]:
-    matcher = difflib.SequenceMatcher(None, [line.content for line in old], [line.content for line in new], False)
-    for tag, start, end, new_start, new_end in matcher.get_opcodes():
-        if tag == "equal":
-            yield from zip(old[start:end], new[new_start:new_end], strict=True)
-        else:
-            yield from _replaced(old[start:end], new[new_start:new_end])
-
-
-def _replaced(old: Sequence[Line], new: Sequence[Line]) -> Iterator[tuple[Line | None, Line | None]]:
-    """Pair what is left, in order: lines of one id, or lines that are alike; the rest was removed or added."""
-    rest = list(old)
-    for line in new:
-        place = next((index for index, known in enumerate(rest) if known.id == line.id), None)
-        if place is None:
-            place = next((index for index, known in enumerate(rest) if _alike(known, line, new)), None)
-        if place is None:
-            yield None, line
-            continue
-        for gone in rest[:place]:
-            yield gone, None
-        yield rest[place], line
-        rest = rest[place + 1 :]
-    for gone in rest:
-        yield gone, None
-
-
-def _alike(known: Line, line: Line, new: Sequence[Line]) -> bool:
-    if any(other.id == known.id for other in new):
-        return False  # It has a partner of its own.
-    return difflib.SequenceMatcher(None, known.content, line.content, False).ratio() >= ALIKE
 
 
 def _words(before: str, after: str) -> tuple[Words, ...]:
@@ -253,10 +228,6 @@ def _settings(before: Prompt, after: Prompt) -> Iterator[str]:
         if old != new or (name in before.params) != (name in after.params):
             told = [display(value) if name in params else "not set" for value, params in _sides(name, before, after)]
             yield f"parameter {name}: {told[0]} -> {told[1]}"
-    gone = [demo for demo in before.demos if demo not in after.demos]
-    come = [demo for demo in after.demos if demo not in before.demos]
-    if gone or come:
-        yield f"demos: {len(come)} added, {len(gone)} removed"
     for what, names in (("added", after.variables - before.variables), ("removed", before.variables - after.variables)):
         if names:
             yield f"variables {what}: {', '.join(sorted(names))}"

@@ -140,7 +140,7 @@ def facts(prompt: Prompt, provenance: Provenance | None) -> dict[str, Any]:
 
     written = block(provenance) if provenance else {}
     origin = {key: value for key, value in written.items() if value not in (None, [], {}, 0)}
-    for internal in ("lines", "last_line"):
+    for internal in ("lines", "last_line", "last_demo"):
         origin.pop(internal, None)
     return {
         "variables": sorted(prompt.variables),

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from optimizer.edits import END, Edit, Op
+from optimizer.edits import END, LINE_OPS, Edit, Op
 from optimizer.errors import ErrorKind, ModelError
 from optimizer.failures import Failure
 from optimizer.models.base import Model, Request
@@ -70,7 +70,7 @@ RESPONSE_FORMAT: Mapping[str, Any] = {
                         "additionalProperties": False,
                         "required": ["op", "target", "after", "text", "why"],
                         "properties": {
-                            "op": {"type": "string", "enum": [op.value for op in Op]},
+                            "op": {"type": "string", "enum": [op.value for op in LINE_OPS]},
                             "target": NULLABLE,
                             "after": NULLABLE,
                             "text": NULLABLE,
@@ -204,7 +204,7 @@ def _json_object(text: str) -> Mapping[str, Any] | None:
 
 
 def _edit(item: object, cluster: str) -> Edit | None:
-    if not isinstance(item, dict) or item.get("op") not in list(Op):
+    if not isinstance(item, dict) or item.get("op") not in LINE_OPS:
         return None
     op = Op(item["op"])
     text = _one_line(item.get("text"))

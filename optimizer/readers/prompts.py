@@ -20,7 +20,7 @@ from pydantic import AfterValidator, Field
 
 from optimizer.dataset import Example
 from optimizer.errors import DataError, Problem, UserError
-from optimizer.prompt import VARIABLE, Prompt, build
+from optimizer.prompt import VARIABLE, Demo, Prompt, build, numbered
 from optimizer.readers import document, strict_json
 from optimizer.readers.base import CAPS, check_name, fault, near, nearest, read_text, shown
 from optimizer.readers.eval_file import check_params
@@ -32,6 +32,7 @@ VERSION = re.compile(r"v([1-9][0-9]{0,8})")
 DEFAULT_INPUT = "input"
 """The input that a prompt without variables is sent, where the rows are not known."""
 _LINE_ID = re.compile(r"L[1-9][0-9]{0,8}")
+_DEMO_ID = re.compile(r"D[1-9][0-9]{0,8}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _ALMOST = re.compile(r"\{\{?\s{0,9}([A-Za-z_][A-Za-z0-9_]{0,99})\b[^{}\n]{0,99}\}\}?")
 """`{name}`, `{{ name.part }}`, `{{ name | filter }}`, `{name!r}`."""
@@ -46,6 +47,8 @@ class _Message(Strict):
 
 
 class _Demo(Strict):
+    id: str = ""
+    row: str = ""
     inputs: dict[str, Any]
     output: Any
 
@@ -164,6 +167,11 @@ def _problems(file: PromptFile, read: document.Document) -> list[Problem]:
         if place[0] == "demos":
             problem = f"{written} would be read as a number"
             found.append((place, problem, f'write "{written}" for text'))
+    named = [demo.id for demo in file.demos if "id" in demo.model_fields_set]
+    for index, demo in enumerate(file.demos):
+        if demo.id in named and (_DEMO_ID.fullmatch(demo.id) is None or named.count(demo.id) > 1):
+            problem = f"{demo.id!r} is no id of its own"
+            found.append((("demos", index, "id"), problem, "write D1, D2, ... or take it out"))
     ids = file.provenance.lines if file.provenance else []
     if any(_LINE_ID.fullmatch(line) is None for line in ids) or len(set(ids)) != len(ids):
         found.append((("provenance", "lines"), "not a list of distinct line ids", "write L1, L2, ... or take it out"))
@@ -178,17 +186,19 @@ def _loaded(file: PromptFile, name: str, version: int | None, read: document.Doc
         provenance = file.provenance.value() if file.provenance else None
     except ValueError as error:
         raise read.fault(("provenance",), str(error), "mend it") from None
+    demos = [Demo(id=demo.id, row=demo.row, inputs=demo.inputs, output=demo.output) for demo in file.demos]
+    last_line, last_demo = (provenance.last_line, provenance.last_demo) if provenance else (0, 0)
     prompt = build(
         name,
         [(message.role, message.content) for message in file.messages],
         variables=file.variables,
         line_ids=provenance.lines if provenance else None,
         version=version,
-        demos=[{"inputs": demo.inputs, "output": demo.output} for demo in file.demos],
+        demos=numbered(demos, last_demo),
         params=file.params,
     )
-    last = provenance.last_line if provenance else 0
-    return LoadedPrompt(prompt=replace(prompt, last_line=max(0, last)), provenance=provenance)
+    prompt = replace(prompt, last_line=max(0, last_line), last_demo=max(0, last_demo))
+    return LoadedPrompt(prompt=prompt, provenance=provenance)
 
 
 def check_variables(prompt: Prompt, examples: Sequence[Example], where: str = "") -> tuple[str, ...]:
@@ -208,7 +218,7 @@ def check_variables(prompt: Prompt, examples: Sequence[Example], where: str = ""
     for name in sorted(used & set(fields)):
         problems += _lacking(name, examples)
     for number, demo in enumerate(prompt.demos, 1):
-        for name in sorted(used - set(demo["inputs"])):
+        for name in sorted(used - set(demo.inputs)):
             at = f"demo {number}"
             problems.append(Problem(where=where or prompt.ref, field=at, problem=f"no input {name!r}", fix="add it"))
     if not used and examples:

@@ -14,11 +14,11 @@ class EditRecord:
     """One edit that a version kept."""
 
     op: str
-    """`add_line`, `replace_line` or `remove_line`."""
+    """`add_line`, `replace_line`, `remove_line`, `add_demo` or `remove_demo`."""
     line: str
-    """Id of the line that was added or changed."""
+    """Id of the line or demo that was added or changed."""
     text: str | None = None
-    """The new text; None for a removal."""
+    """The new text; None for a removal. Of a demo, what people are shown of it."""
     cluster: str = ""
     """Label of the cluster that it aims at."""
     why: str = ""
@@ -65,6 +65,8 @@ class Provenance:
     """Line ids in order, through all messages."""
     last_line: int = 0
     """Highest line number ever given, so that the id of a removed line is not given again."""
+    last_demo: int = 0
+    """The same for demos."""
 
 
 class _Strict(BaseModel):
@@ -100,6 +102,7 @@ class ProvenanceBlock(_Strict):
     sha256: str = ""
     lines: list[str] = []
     last_line: int = 0
+    last_demo: int = 0
 
     def value(self) -> Provenance:
         """The same as a value. Raises ValueError where an interval is not a pair."""
@@ -113,6 +116,7 @@ class ProvenanceBlock(_Strict):
             sha256=self.sha256,
             lines=tuple(self.lines),
             last_line=self.last_line,
+            last_demo=self.last_demo,
         )
 
 
@@ -132,6 +136,7 @@ def block(provenance: Provenance) -> dict[str, Any]:
         "sha256": provenance.sha256 or None,
         "lines": list(provenance.lines) or None,
         "last_line": provenance.last_line or None,
+        "last_demo": provenance.last_demo or None,
     }
 
 

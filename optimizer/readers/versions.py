@@ -10,7 +10,7 @@ from typing import Any
 
 from optimizer.dataset import canonical_json
 from optimizer.errors import StoreError, UserError
-from optimizer.prompt import VARIABLE, Prompt, next_line_number
+from optimizer.prompt import VARIABLE, Demo, Prompt, next_demo_number, next_line_number
 from optimizer.readers import atomic, emit
 from optimizer.readers.base import check_name, nearest, shown
 from optimizer.readers.prompts import VERSION, contained
@@ -19,6 +19,7 @@ from optimizer.readers.provenance import Provenance, block
 _REF = re.compile(r"([A-Za-z0-9._-]{1,80})(?:@v([1-9][0-9]{0,8}))?")
 _DEPTH = 50
 _SAFE_ID = re.compile(r"L[1-9][0-9]{0,8}")
+_SAFE_DEMO = re.compile(r"D[1-9][0-9]{0,8}")
 
 
 def dump_prompt(prompt: Prompt, provenance: Provenance | None = None) -> str:
@@ -38,7 +39,7 @@ def dump_prompt(prompt: Prompt, provenance: Provenance | None = None) -> str:
     if prompt.variables != found:
         rest["variables"] = sorted(prompt.variables)
     if prompt.demos:
-        rest["demos"] = [{"inputs": demo["inputs"], "output": demo["output"]} for demo in prompt.demos]
+        rest["demos"] = [_demo(demo) for demo in prompt.demos]
     if prompt.params:
         rest["params"] = dict(prompt.params)
     if origin := _origin(prompt, provenance):
@@ -46,15 +47,23 @@ def dump_prompt(prompt: Prompt, provenance: Provenance | None = None) -> str:
     return "\n".join([*written, *emit.lines(rest)]) + "\n"
 
 
+def _demo(demo: Demo) -> dict[str, Any]:
+    row = {"row": demo.row} if demo.row else {}
+    return {"id": demo.id, **row, "inputs": dict(demo.inputs), "output": demo.output}
+
+
 def _origin(prompt: Prompt, provenance: Provenance | None) -> dict[str, Any]:
     ids = tuple(line.id for line in prompt.lines)
     in_order = ids == tuple(f"L{number}" for number in range(1, len(ids) + 1))
     last = next_line_number(prompt) - 1
     above = last if last > max((int(line[1:]) for line in ids if _SAFE_ID.fullmatch(line)), default=0) else 0
-    if provenance is None and in_order and not above:
+    known = max((int(demo.id[1:]) for demo in prompt.demos if _SAFE_DEMO.fullmatch(demo.id)), default=0)
+    last_demo = next_demo_number(prompt) - 1
+    gone = last_demo if last_demo > known else 0
+    if provenance is None and in_order and not above and not gone:
         return {}
     base = provenance or Provenance()
-    full = replace(base, sha256=prompt.fingerprint, lines=ids, last_line=above)
+    full = replace(base, sha256=prompt.fingerprint, lines=ids, last_line=above, last_demo=gone)
     return {key: value for key, value in block(full).items() if value is not None}
 
 
@@ -62,11 +71,15 @@ def _check_values(prompt: Prompt) -> None:
     for line in prompt.lines:
         if _SAFE_ID.fullmatch(line.id) is None:
             raise UserError(f"prompt {prompt.ref}: line id {line.id!r} cannot be written (ids are L1, L2, ...)")
-    if not emit.fits([dict(prompt.params), *prompt.demos], _DEPTH):
+    demos = [_demo(demo) for demo in prompt.demos]
+    for demo in prompt.demos:
+        if _SAFE_DEMO.fullmatch(demo.id) is None:
+            raise UserError(f"prompt {prompt.ref}: demo id {demo.id!r} cannot be written (ids are D1, D2, ...)")
+    if not emit.fits([dict(prompt.params), *demos], _DEPTH):
         raise UserError(f"prompt {prompt.ref}: parameters or demos with long keys or deep nesting cannot be written")
     try:
         texts = [line.text for line in prompt.lines]
-        canonical_json([texts, [dict(demo) for demo in prompt.demos], dict(prompt.params)]).encode()
+        canonical_json([texts, demos, dict(prompt.params)]).encode()
     except (TypeError, ValueError) as error:
         raise UserError(f"prompt {prompt.ref}: a value cannot be written ({error})") from None
 
