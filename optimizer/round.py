@@ -51,6 +51,10 @@ class RunState:
     """Text of a line that was added, replaced or removed -> what that was proposed for."""
     stopped: str = ""
     """Why the rounds ended; empty while they go on."""
+    cut_short: bool = False
+    """Whether the budget ended the rounds before they came to their end."""
+    scored: tuple[Champion, ...] = ()
+    """Candidates scored on all val rows, the seed and every champion among them: what a shorter one is chosen from."""
 
 
 async def one_round(bench: Bench, proposers: Proposers, state: RunState) -> RunState:
@@ -135,6 +139,7 @@ async def _accepted(
     learned = replace(
         state,
         round=number,
+        scored=(*state.scored, *([found.best] if found.best is not state.champion else [])),
         attempts=lessons(state.attempts, screened, better),
         causes={**state.causes, **causes(screened, brought.proposals)},
     )
