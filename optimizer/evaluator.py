@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
+from optimizer.config import Prefer, Price
 from optimizer.dataset import Example, Split
 from optimizer.errors import ModelError
 from optimizer.events import Event, ResultKnown, Sink
@@ -21,6 +22,7 @@ from optimizer.plan import Plan
 from optimizer.prompt import Prompt
 from optimizer.results import CallError, Evaluation, Result
 from optimizer.targets.base import Output, Target
+from optimizer.tokens import prompt_tokens
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -140,7 +142,11 @@ class Bench:
     protected: frozenset[str] = frozenset()
     """Ids of rows, of any split, that pass with the winner if they passed with the seed: see `protect.broken`."""
     max_tokens: int | None = None
-    """Most tokens of a prompt, by our estimate; None is no limit."""
+    """Most tokens of a prompt, by our estimate; None is no limit: see `fits`."""
+    prefer: Prefer | None = None
+    """What is wanted beside the score."""
+    price: Price | None = None
+    """List price of the task model; None where it is unknown."""
 
     @property
     def plan(self) -> Plan:
@@ -150,6 +156,11 @@ class Bench:
     async def tell(self, event: Event) -> None:
         """Record an event."""
         await self.evaluator.sink.record(event)
+
+
+def fits(prompt: Prompt, limit: int | None) -> bool:
+    """Whether a prompt is within a limit of tokens, by our estimate; None is no limit."""
+    return limit is None or prompt_tokens(prompt) <= limit
 
 
 def as_error(error: ModelError) -> CallError:

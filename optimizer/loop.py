@@ -8,22 +8,24 @@ running it again: what is known is not asked again, and nothing depends on the c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from optimizer.attribute import Priced, attribute
+from optimizer.choice import Checked, checked, chosen, shortened, the_front, unpriced
 from optimizer.dataset import Split
-from optimizer.errors import ProviderError
+from optimizer.errors import BudgetExceeded, ProviderError
 from optimizer.evaluator import Bench, Purpose
 from optimizer.events import CandidateMade, Decided, RunEnded
 from optimizer.mutate.propose import Proposers
 from optimizer.outcome import Comparison, Outcome, Phase
 from optimizer.prompt import Prompt
+from optimizer.protect import broken
 from optimizer.results import Evaluation
 from optimizer.round import RunState, one_round, progress, searching
 from optimizer.search.study import Champion
 from optimizer.stats import compare
-from optimizer.verdict import verdict
+from optimizer.verdict import harmed, verdict
 
 MOST_ERRORS = 0.2
 """Share of rows with an error from which no figure would mean anything."""
@@ -37,6 +39,8 @@ class Ends:
     """Counts a look at the test split by (seed, winner), and says which it is."""
     ship: Callable[[Prompt, Outcome], Decided]
     """Writes the winner's version file, and says where; called where the winner is not the seed."""
+    release: Callable[[], None] = lambda: None
+    """Called once, after the search and the prices: what the budget held back for the end may be spent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,16 +53,36 @@ class Finished:
     """The prompt that it ends with."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tested:
+    """What the sealed rows showed; nothing where they stay sealed."""
+
+    paired: Comparison | None = None
+    """Seed and winner, row by row."""
+    held: int = 0
+    """Protected test rows that passed with the seed."""
+    broken: tuple[str, ...] = ()
+    """Those that do not pass with the winner."""
+    harms: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    """Required metric -> rows broken and mended, where it got worse."""
+
+
 async def run(bench: Bench, seed: Prompt, proposers: Proposers, ends: Ends) -> Finished:
     """Run to the end.
 
-    Raises BudgetExceeded, ProviderError or StoreError where the run cannot go on; it can be resumed then.
+    Where the budget ends the rounds or the prices, the best prompt so far is tested with what was held back for it.
+    Raises BudgetExceeded where nothing better was found by then, ProviderError or StoreError where the run cannot go
+    on; it can be resumed then.
     """
     state = await baseline(bench, seed)
     while not state.stopped:
-        state = await one_round(bench, proposers, state)
+        try:
+            state = await one_round(bench, proposers, state)
+        except BudgetExceeded as error:
+            state = await _cut_short(bench, state, error)
     priced = await price(bench, state)
-    return await finish(bench, ends, state, priced)
+    ends.release()
+    return await finish(bench, ends, state, await checked(bench, state, priced))
 
 
 async def baseline(bench: Bench, seed: Prompt) -> RunState:
@@ -87,37 +111,53 @@ async def baseline(bench: Bench, seed: Prompt) -> RunState:
 
 async def price(bench: Bench, state: RunState) -> Priced:
     """Price the changed lines, unless nothing changed."""
-    if state.champion.prompt.fingerprint == state.seed.fingerprint:
-        return Priced(winner=state.champion, lines=())
+    winner = await chosen(bench, state)
+    if winner.prompt.fingerprint == state.seed.fingerprint:
+        return Priced(winner=winner, lines=())
     await progress(bench, "pricing lines", 0, state)
-    return await attribute(bench, state.seed, state.champion, state.causes)
+    train = state.train if state.train.candidate == winner.prompt.fingerprint else None
+    try:
+        priced = await attribute(bench, state.seed, winner, state.causes, train)
+    except BudgetExceeded as error:
+        told = f"the budget ended the pricing of lines: {_first(error)}"
+        await bench.tell(Decided(kind="stop", round=state.round, reason=told))
+        return unpriced(state, winner)
+    return await shortened(bench, state, priced)
 
 
-async def finish(bench: Bench, ends: Ends, state: RunState, priced: Priced) -> Finished:
-    """Test baseline and winner once, and claim no more than that shows."""
-    winner = priced.winner.prompt
-    tested: Comparison | None = None
-    if winner.fingerprint != state.seed.fingerprint:
-        tested = await _tested(bench, ends, state, winner)
-    claim, reason = verdict(tested, rows=len(bench.test), stopped=state.stopped)
+async def finish(bench: Bench, ends: Ends, state: RunState, end: Checked) -> Finished:
+    """Test baseline and winner once, and claim no more than that shows.
+
+    Where a protected row of train or val breaks, no test is made: such a winner is not to ship, whatever it gains.
+    """
+    winner = end.priced.winner
+    changed = winner.prompt.fingerprint != state.seed.fingerprint
+    test = await _tested(bench, ends, state, winner.prompt) if changed and not end.broken else Tested()
+    fell = end.broken or test.broken
+    claim, reason = verdict(test.paired, rows=len(bench.test), stopped=state.stopped, broken=fell, harms=test.harms)
+    if state.cut_short:
+        reason += f"; {state.stopped}"
     outcome = Outcome(
         verdict=claim,
         reason=reason,
-        test=tested,
-        val=compare(state.baseline.val, priced.winner.val, seed=bench.seed) if tested else None,
-        lines=priced.lines,
+        test=test.paired,
+        val=compare(state.baseline.val, winner.val, seed=bench.seed) if changed else None,
+        lines=end.priced.lines,
         seed=state.seed.fingerprint,
-        winner=winner.fingerprint,
+        winner=winner.prompt.fingerprint,
         figures={f"planned_{phase.value}": float(len(bench.plan.asked[phase])) for phase in Phase},
+        protected=end.held + test.held,
+        broken=fell,
     )
+    await bench.tell(the_front(bench, state, end.priced))
     await bench.tell(Decided(kind="verdict", round=state.round, reason=f"{claim}: {reason}"))
-    if tested:
-        await bench.tell(ends.ship(winner, outcome))
+    if changed:
+        await bench.tell(ends.ship(winner.prompt, outcome))
     await bench.tell(RunEnded(outcome=outcome))
-    return Finished(outcome=outcome, winner=winner)
+    return Finished(outcome=outcome, winner=winner.prompt)
 
 
-async def _tested(bench: Bench, ends: Ends, state: RunState, winner: Prompt) -> Comparison:
+async def _tested(bench: Bench, ends: Ends, state: RunState, winner: Prompt) -> Tested:
     """Open the sealed rows: the seed and the winner on test, as one look."""
     await progress(bench, "test", 0, state)
     await bench.tell(CandidateMade(prompt=winner, round=state.round, origin="winner", parent=state.seed.fingerprint))
@@ -125,7 +165,26 @@ async def _tested(bench: Bench, ends: Ends, state: RunState, winner: Prompt) -> 
     purpose = Purpose(phase=Phase.TEST, split=Split.TEST, round=state.round)
     before, after = await bench.evaluator.evaluate_all([(state.seed, bench.test), (winner, bench.test)], purpose)
     _check_errors([before, after])
-    return compare(before, after, seed=bench.seed, look=look)
+    return Tested(
+        paired=compare(before, after, seed=bench.seed, look=look),
+        held=sum(row in bench.protected and result.passed for row, result in before.results.items()),
+        broken=broken(before, after, bench.protected),
+        harms=harmed(before, after),
+    )
+
+
+async def _cut_short(bench: Bench, state: RunState, error: BudgetExceeded) -> RunState:
+    """End the rounds with the best so far; where that is the seed there is nothing to test, and the run stops."""
+    if state.champion.prompt.fingerprint == state.seed.fingerprint:
+        raise error
+    reason = f"the budget ended the search: {_first(error)}"
+    await bench.tell(Decided(kind="stop", round=state.round, reason=reason))
+    return replace(state, stopped=reason, cut_short=True)
+
+
+def _first(error: BudgetExceeded) -> str:
+    """What happened, without what to do: here the run goes on."""
+    return str(error).partition(";")[0]
 
 
 def _check_errors(evaluations: Sequence[Evaluation]) -> None:

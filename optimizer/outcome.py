@@ -57,9 +57,9 @@ class Comparison:
     gain: float
     """winner - baseline, in [-1, 1]."""
     ci: tuple[float, float]
-    """95% interval of the gain; its method and caveats stand in `stats`."""
+    """95% interval of the gain; its method and caveats stand in `intervals`."""
     p: float
-    """One-sided exact mid-p of the sign test on discordant rows, against 'no gain'."""
+    """One-sided exact mid-p of the sign test on discordant rows, or on groups of them, against 'no gain'."""
     discordant: int
     """Rows whose score differs."""
     fixed: tuple[str, ...] = ()
@@ -72,6 +72,12 @@ class Comparison:
     """Rows left out that had a score under the first candidate and ended in an error under the second alone."""
     p_lost: float | None = None
     """`p` if every such row had fallen: a claim of a gain has to stand even then. None where there is none."""
+    groups: int | None = None
+    """Groups that the rows fall into, which are the independent units; None where each row stands alone."""
+    moved: int | None = None
+    """Groups with more rows up than down, or more down than up; None where each row stands alone."""
+    effective: float | None = None
+    """Independent rows that would tell as much as these; None where each row stands alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -144,3 +150,7 @@ class Outcome:
     """Fingerprint of the prompt that it ends with."""
     figures: Mapping[str, float] = field(default_factory=dict)
     """Extra figures by name: minimum detectable gain and the like."""
+    protected: int = 0
+    """Protected rows that passed with the seed, as far as they were asked."""
+    broken: tuple[str, ...] = ()
+    """Those that do not pass with the winner: the verdict is BLOCKED then."""

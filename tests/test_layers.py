@@ -23,13 +23,13 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("results", "failures", "outcome", "events", "config"),
     ),
     # 1 pure
-    ("stats", "budget", "plan", "verdict", "wording", "protect", "front"),
+    ("intervals", "stats", "budget", "plan", "verdict", "wording", "protect", "front"),
     # 2 the outside world
     ("models", "metrics", "targets", "executors", "store"),
     # 3 the steps, in order
     ("evaluator", "cluster", "mutate", "search", "attribute"),
     # 4 the whole
-    ("round", "loop", "ship", "intake", "build"),
+    ("round", "choice", "loop", "ship", "intake", "build"),
     # 5 what is read of a run
     ("terminal", "report", "diff", "frames", "export", "web"),
     # 6 the command line

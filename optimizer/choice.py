@@ -1,0 +1,175 @@
+"""Which candidate a run ends with: one that fits, breaks no protected row, and is the one that is wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from optimizer.attribute import Priced
+from optimizer.config import Prefer
+from optimizer.dataset import Example, Split
+from optimizer.edits import changed_lines
+from optimizer.evaluator import Bench, Purpose, fits
+from optimizer.events import Decided
+from optimizer.front import Point, front, point, preferred
+from optimizer.outcome import LineWorth, Phase
+from optimizer.prompt import Prompt
+from optimizer.protect import broken
+from optimizer.results import Evaluation, Result
+from optimizer.round import RunState
+from optimizer.search.study import Champion, is_believed
+from optimizer.tokens import rough_tokens
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Checked:
+    """The winner, and what became of the protected rows of train and val."""
+
+    priced: Priced
+    """The winner with its prices."""
+    held: int
+    """Protected rows that passed with the seed."""
+    broken: tuple[str, ...]
+    """Those that do not pass with the winner."""
+
+
+async def chosen(bench: Bench, state: RunState) -> Champion:
+    """The candidate that the run goes on with: the champion, unless another one is wanted or it may not be."""
+    able = _able(bench, state, (state.baseline, *state.scored, state.champion))
+    if bench.prefer is not None:
+        best = _preferred(bench, bench.prefer, able)
+    elif any(one.prompt.fingerprint == state.champion.prompt.fingerprint for one in able):
+        return state.champion
+    else:
+        best = max(able, key=lambda one: one.mean)
+        best = best if is_believed(state.baseline.val, best.val) else state.baseline
+    if best.prompt.fingerprint != state.champion.prompt.fingerprint:
+        await _told(bench, state, best, state.champion)
+    return best
+
+
+async def shortened(bench: Bench, state: RunState, priced: Priced) -> Priced:
+    """With a wish for shorter or cheaper prompts: the winner, or one with still fewer of its changed lines.
+
+    A line keeps the price that it had beside the lines that are gone.
+    """
+    if bench.prefer is None:
+        return priced
+    able = _able(bench, state, (priced.winner, *priced.scored))
+    best = _preferred(bench, bench.prefer, able)
+    if best.prompt.fingerprint == priced.winner.prompt.fingerprint:
+        return priced
+    await _told(bench, state, best, priced.winner)
+    return replace(priced, winner=best, lines=_lines(state, best.prompt, priced.lines))
+
+
+async def checked(bench: Bench, state: RunState, priced: Priced) -> Checked:
+    """Ask the winner the protected rows of train and val that the seed got right.
+
+    Where a row breaks that the champion keeps, what was taken away since then was not useless: the champion returns.
+    """
+    rows = await _kept_by_seed(bench, state)
+    if priced.winner.prompt.fingerprint == state.seed.fingerprint:
+        return Checked(priced=priced, held=len(rows), broken=())
+    found = await _broken(bench, state, priced.winner.prompt, rows)
+    champion = state.champion
+    if found and champion.prompt.fingerprint != priced.winner.prompt.fingerprint and _able(bench, state, [champion]):
+        affordable = bench.evaluator.cost(champion.prompt, rows) <= bench.plan.left(Phase.ATTRIBUTION)
+        if affordable and not await _broken(bench, state, champion.prompt, rows):
+            reason = f"the shorter prompt breaks {', '.join(found)}, which are protected: the champion returns"
+            await bench.tell(Decided(kind="keep champion", round=state.round, reason=reason))
+            lines = _lines(state, champion.prompt, priced.lines)
+            return Checked(priced=replace(priced, winner=champion, lines=lines), held=len(rows), broken=())
+    return Checked(priced=priced, held=len(rows), broken=found)
+
+
+def unpriced(state: RunState, winner: Champion) -> Priced:
+    """The winner with lines whose worth is not known."""
+    return Priced(winner=winner, lines=_lines(state, winner.prompt))
+
+
+def the_front(bench: Bench, state: RunState, priced: Priced) -> Decided:
+    """The front of all that was scored on val, as an event: what else could be had."""
+    candidates = (state.baseline, *state.scored, state.champion, priced.winner, *priced.scored)
+    found = front(_points(bench, _able(bench, state, candidates)), bench.prefer or Prefer.SHORTER)
+    points = [
+        {"candidate": one.prompt.fingerprint, "tokens": one.tokens, "val": one.score, "usd": one.usd} for one in found
+    ]
+    reason = "prompts that no other one beats in size and val score"
+    return Decided(kind="front", round=state.round, reason=reason, figures={"prefer": bench.prefer, "points": points})
+
+
+def _able(bench: Bench, state: RunState, candidates: Iterable[Champion]) -> list[Champion]:
+    """Those that fit and break no protected val row, each once; of all others no run ends with one."""
+    found: dict[str, Champion] = {}
+    for one in candidates:
+        whole = len(one.val.results) == len(state.baseline.val.results)
+        if whole and fits(one.prompt, bench.max_tokens) and not broken(state.baseline.val, one.val, bench.protected):
+            found.setdefault(one.prompt.fingerprint, one)
+    return list(found.values())
+
+
+def _points(bench: Bench, candidates: Iterable[Champion]) -> list[Point]:
+    return [point(one.prompt, one.val, bench.price) for one in candidates]
+
+
+def _preferred(bench: Bench, by: Prefer, candidates: Sequence[Champion]) -> Champion:
+    best = preferred(front(_points(bench, candidates), by), by)
+    return Champion(prompt=best.prompt, val=best.val)
+
+
+async def _told(bench: Bench, state: RunState, taken: Champion, left: Champion) -> None:
+    """Say why another candidate than the best one is taken."""
+    why = "it does not fit, or breaks a protected row" if bench.prefer is None else f"{bench.prefer} is preferred"
+    reason = f"{taken.mean:.1%} on val is taken in place of {left.mean:.1%}: {why}"
+    figures = {"candidate": taken.prompt.fingerprint, "in_place_of": left.prompt.fingerprint}
+    await bench.tell(Decided(kind="choose", round=state.round, reason=reason, figures=figures))
+
+
+async def _kept_by_seed(bench: Bench, state: RunState) -> list[Example]:
+    """Protected rows of train and val that pass with the seed."""
+    rows = _protected(bench, bench.train) + _protected(bench, bench.val)
+    before = await _answers(bench, state, state.seed, rows)
+    return [row for row in rows if before.results[row.id].passed]
+
+
+async def _broken(bench: Bench, state: RunState, prompt: Prompt, rows: Sequence[Example]) -> tuple[str, ...]:
+    before = await _answers(bench, state, state.seed, rows)
+    return broken(before, await _answers(bench, state, prompt, rows), bench.protected)
+
+
+async def _answers(bench: Bench, state: RunState, prompt: Prompt, rows: Sequence[Example]) -> Evaluation:
+    """Results on rows of train and val; what is known is not asked again."""
+    ids = {row.id for row in rows}
+    results: dict[str, Result] = {}
+    for split, of_split in ((Split.TRAIN, bench.train), (Split.VAL, bench.val)):
+        wanted = [row for row in of_split if row.id in ids]
+        purpose = Purpose(phase=Phase.ATTRIBUTION, split=split, round=state.round)
+        results.update((await bench.evaluator.evaluate(prompt, wanted, purpose)).results)
+    return Evaluation(candidate=prompt.fingerprint, results=results)
+
+
+def _protected(bench: Bench, rows: Sequence[Example]) -> list[Example]:
+    return [row for row in rows if row.id in bench.protected]
+
+
+def _lines(state: RunState, winner: Prompt, known: Sequence[LineWorth] = ()) -> tuple[LineWorth, ...]:
+    """A price for each changed line: the known one of that line, else none."""
+    prices = {(worth.id, worth.text): worth for worth in known}
+    lines = []
+    for unit, old, new in changed_lines(state.seed, winner):
+        line = new or old
+        text = line.content if line else ""
+        cause = state.causes.get(text)
+        blank = LineWorth(
+            id=unit,
+            text=text,
+            change="added" if old is None else "removed" if new is None else "replaced",
+            worth=None,
+            ci=None,
+            label="not measurable",
+            cluster=cause.label if cause else "",
+            tokens=rough_tokens(text),
+        )
+        lines.append(prices.get((unit, text), blank))
+    return tuple(lines)
