@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -88,3 +88,8 @@ def display(value: Any) -> str:
 def ids(examples: Sequence[Example]) -> tuple[str, ...]:
     """Ids in order."""
     return tuple(example.id for example in examples)
+
+
+def groups_of(examples: Iterable[Example]) -> dict[str, str]:
+    """Example id -> group, for the examples that have one."""
+    return {example.id: example.group for example in examples if example.group is not None}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import random
 from dataclasses import replace
 
@@ -11,17 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer.errors import ErrorKind
+from optimizer.intervals import paired_interval
 from optimizer.outcome import Comparison, Verdict
 from optimizer.results import CallError, Evaluation, Result, Score
 from optimizer.stats import (
-    agresti_min,
-    bootstrap_t,
     compare,
     gain_is_shown,
     loss_is_shown,
     mid_p,
     minimum_detectable_gain,
-    paired_interval,
     posterior_better,
     signs,
 )
@@ -54,61 +51,6 @@ def test_posterior_is_the_beta_integral(up, down):
     ]
     half = sum(density[steps // 2 :]) - density[steps // 2] / 2
     assert posterior_better(up, down) == pytest.approx(half / sum(density), abs=2e-3)
-
-
-def multinomial(n: int, up: int, down: int, p: float, q: float) -> float:
-    same = n - up - down
-    log = math.lgamma(n + 1) - math.lgamma(up + 1) - math.lgamma(down + 1) - math.lgamma(same + 1)
-    for count, chance in ((up, p), (down, q), (same, 1 - p - q)):
-        log += count * math.log(chance) if count else 0.0
-    return math.exp(log)
-
-
-@pytest.mark.parametrize("n", [24, 40, 80])
-@pytest.mark.parametrize(("gain", "broken"), [(0.0, 0.05), (0.0, 0.1), (0.1, 0.03), (0.2, 0.05)])
-def test_interval_for_pass_and_fail_covers_the_truth(n, gain, broken):
-    covered = 0.0
-    for up in range(n + 1):
-        for down in range(n + 1 - up):
-            low, high = agresti_min(up, down, n)
-            if low <= gain <= high:
-                covered += multinomial(n, up, down, gain + broken, broken)
-    assert covered >= 0.93
-
-
-def test_bootstrap_t_covers_graded_means():
-    rng = random.Random(3)
-    hits = 0
-    for _ in range(200):
-        sample = [rng.choice([-0.5, 0.0, 0.0, 0.5, 1.0]) for _ in range(40)]
-        low, high = bootstrap_t(sample, random.Random(0))
-        hits += low <= 0.2 <= high
-    assert hits >= 180
-
-
-def test_interval_is_the_same_for_the_same_seed_and_lies_within_bounds():
-    graded = [0.5, -0.5, 1.0, 0.5, 0.0, 0.5, -0.5, 1.0, 0.5]
-    assert paired_interval(graded, seed=1) == paired_interval(graded, seed=1)
-    assert paired_interval([]) == (-1.0, 1.0)
-    low, high = paired_interval([1.0] * 30)
-    assert 0.8 < low <= high <= 1.0
-    low, high = paired_interval([0.0] * 30)
-    assert low < 0 < high
-
-
-@pytest.mark.parametrize("size", [0.01, 0.5, 1.0])
-@pytest.mark.parametrize(("up", "down", "same"), [(5, 0, 15), (20, 0, 0), (12, 2, 26), (3, 3, 4)])
-def test_the_interval_of_scores_in_steps_is_that_of_pass_and_fail_in_steps(size, up, down, same):
-    # Two metrics of one weight, one of them mended: every difference is half a point.
-    low, high = paired_interval([size] * up + [-size] * down + [0.0] * same)
-    assert (low, high) == pytest.approx(tuple(size * edge for edge in agresti_min(up, down, up + down + same)))
-    assert low <= size * (up - down) / (up + down + same) <= high
-
-
-def test_few_rows_of_unlike_sizes_have_an_interval_around_their_mean():
-    differences = [0.1] * 4 + [-1.0] + [0.0] * 25
-    low, high = paired_interval(differences)
-    assert low < sum(differences) / 30 < 0 < high
 
 
 def test_many_rows_overflow_no_float():
@@ -212,7 +154,7 @@ def test_equal_candidates_hardly_ever_show_a_gain():
             baseline=0.5,
             winner=0.5,
             gain=sum(differences) / 60,
-            ci=paired_interval(differences),
+            ci=paired_interval([[difference] for difference in differences]),
             p=mid_p(found.up, found.down),
             discordant=found.discordant,
             look=1,
