@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from optimizer.attribute import Priced, attribute
 from optimizer.choice import Checked, checked, chosen, shortened, the_front, unpriced
-from optimizer.dataset import Split
+from optimizer.dataset import Split, groups_of
 from optimizer.errors import BudgetExceeded, ProviderError
 from optimizer.evaluator import Bench, Purpose
 from optimizer.events import CandidateMade, Decided, RunEnded
@@ -141,7 +141,7 @@ async def finish(bench: Bench, ends: Ends, state: RunState, end: Checked) -> Fin
         verdict=claim,
         reason=reason,
         test=test.paired,
-        val=compare(state.baseline.val, winner.val, seed=bench.seed) if changed else None,
+        val=compare(state.baseline.val, winner.val, seed=bench.seed, groups=groups_of(bench.val)) if changed else None,
         lines=end.priced.lines,
         seed=state.seed.fingerprint,
         winner=winner.prompt.fingerprint,
@@ -166,7 +166,7 @@ async def _tested(bench: Bench, ends: Ends, state: RunState, winner: Prompt) -> 
     before, after = await bench.evaluator.evaluate_all([(state.seed, bench.test), (winner, bench.test)], purpose)
     _check_errors([before, after])
     return Tested(
-        paired=compare(before, after, seed=bench.seed, look=look),
+        paired=compare(before, after, seed=bench.seed, look=look, groups=groups_of(bench.test)),
         held=sum(row in bench.protected and result.passed for row, result in before.results.items()),
         broken=broken(before, after, bench.protected),
         harms=harmed(before, after),

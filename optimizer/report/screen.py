@@ -126,7 +126,8 @@ def _error(error: Facts) -> str:
 
 def _compared(found: Facts) -> str:
     scores = f"{percent(found['baseline'])} -> {percent(found['winner'])}"
-    return f"{scores}  {points(found['gain'])} points {interval(found['ci'])}, {counted(found['n'], 'row')}"
+    rows = counted(found["n"], "row") + (f" in {counted(found['groups'], 'group')}" if found["groups"] else "")
+    return f"{scores}  {points(found['gain'])} points {interval(found['ci'])}, {rows}"
 
 
 def _differ(found: Facts) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from optimizer.dataset import Split
+from optimizer.dataset import Split, groups_of
 from optimizer.outcome import Comparison, LineWorth, Outcome, Phase, Role
 from optimizer.prompt import Prompt
 from optimizer.stats import compare
@@ -120,7 +120,8 @@ def _so_far(facts: Facts) -> Comparison | None:
     if not before.scored or not after.scored:
         return None
     seed = facts.reader.meta.search.get("seed")
-    return compare(before, after, seed=seed if isinstance(seed, int) else 0)
+    groups = groups_of(stored.example for stored in facts.reader.examples(Split.VAL))
+    return compare(before, after, seed=seed if isinstance(seed, int) else 0, groups=groups)
 
 
 def _alone(facts: Facts) -> Comparison | None:
@@ -149,6 +150,7 @@ def _comparison(found: Comparison | None) -> dict[str, Any] | None:
         "ci": list(found.ci),
         "p": found.p,
         "discordant": found.discordant,
+        "groups": found.groups,
         "look": found.look,
     }
 
