@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,11 @@ from optimizer.evaluator import Bench, Evaluator, Purpose, by_id
 from optimizer.events import Event, Sink
 from optimizer.executors.local import LocalExecutor
 from optimizer.failures import Cluster
-from optimizer.intake import Loaded, take_in
+from optimizer.intake import Loaded, check_wishes, take_in
 from optimizer.models.base import Model
 from optimizer.models.cache import CompletionCache
 from optimizer.models.gate import Providers, Terms, account, connected, gate, specs
-from optimizer.models.prices import known_prices
+from optimizer.models.prices import known_prices, list_price
 from optimizer.mutate.base import Mutator
 from optimizer.mutate.llm import LlmMutator
 from optimizer.mutate.mined import MinedMutator
@@ -37,10 +37,9 @@ from optimizer.readers.emit import lines as yaml_lines
 from optimizer.readers.rows import Ledger
 from optimizer.results import Completion, Evaluation
 from optimizer.ship import ship
-from optimizer.store import RunReader, RunWriter, list_runs, new_run_id, open_run, refuse_other
+from optimizer.store import RunReader, RunWriter, new_run_id, open_run, refuse_other, unfinished
 from optimizer.store.looks import count_look, look_at
 from optimizer.store.meta import RunMeta
-from optimizer.store.reader import RunStatus
 from optimizer.targets.prompt import PromptTarget
 
 
@@ -110,13 +109,8 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
     """
     loaded = take_in(order.config)
     check_tries(order.tries, loaded.prompt)
-    sizes = {split: len(loaded.evalset.split(split)) for split in Split}
-    plan = plan_for(
-        calls=order.config.budget.calls,
-        train=sizes[Split.TRAIN],
-        val=sizes[Split.VAL],
-        test=sizes[Split.TEST],
-    )
+    check_wishes(loaded)
+    plan = _plan(loaded)
     run_id = _run_id(order)
     meta = loaded.meta(order.tries, order.arguments)
     if order.resume and (ended := _ended_before(order.root, run_id, meta)) is not None:
@@ -130,11 +124,12 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
         sink = Several((writer, *watch))
         for event in loaded.told():
             await sink.record(event)
-        async with _opened(loaded, order.root, sink, providers, writer) as live:
+        async with _opened(
+            loaded, order.root, sink, providers, writer, hold=plan.limits[Phase.TEST] + plan.kept
+        ) as live:
             bench = live.bench(loaded, plan, sink, writer.known_results() if writer.resumed else {})
-            finished = await loop.run(
-                bench, loaded.prompt, live.proposers(loaded, order.tries), _ends(order.root, loaded, meta, run_id)
-            )
+            ends = replace(_ends(order.root, loaded, meta, run_id), release=live.budget.release)
+            finished = await loop.run(bench, loaded.prompt, live.proposers(loaded, order.tries), ends)
     return Ended(run_id=run_id, outcome=finished.outcome, written=_written(order.root, run_id))
 
 
@@ -181,6 +176,8 @@ class Live:
     """(provider, base URL) -> gate: one account, one gate."""
     config: RunConfig
     """What to do."""
+    budget: Budget
+    """What all of them pay from."""
 
     def model(self, spec: ModelSpec) -> Model:
         """The gate of a model."""
@@ -210,6 +207,10 @@ class Live:
             val=loaded.evalset.split(Split.VAL),
             test=loaded.evalset.split(Split.TEST),
             seed=self.config.seed,
+            protected=loaded.protected,
+            max_tokens=self.config.max_tokens,
+            prefer=self.config.prefer,
+            price=list_price(spec),
         )
 
     def proposers(self, loaded: Loaded, tries: tuple[str, ...]) -> Proposers:
@@ -231,13 +232,13 @@ class Live:
 
 @asynccontextmanager
 async def _opened(
-    loaded: Loaded, root: Path, sink: Sink, providers: Providers, writer: RunWriter | None
+    loaded: Loaded, root: Path, sink: Sink, providers: Providers, writer: RunWriter | None, *, hold: int = 0
 ) -> AsyncIterator[Live]:
-    """Put every provider behind a gate of its own, all on one budget and one cache."""
+    """Put every provider behind a gate of its own, all on one budget, which holds calls back, and one cache."""
     config = loaded.config
     resumed = writer is not None and writer.resumed
     known: Mapping[str, Completion] = writer.known_completions() if writer and resumed else {}
-    budget = Budget(config.budget, spent=_spent(writer, config.budget) if writer and resumed else None)
+    budget = Budget(config.budget, spent=_spent(writer, config.budget) if writer and resumed else None, hold=hold)
     terms = Terms(concurrency=config.concurrency)
     async with CompletionCache(root / ".optimizer" / "cache") as cache:
         models = {
@@ -253,7 +254,20 @@ async def _opened(
             )
             for owner, provider in providers.items()
         }
-        yield Live(models=models, config=config)
+        yield Live(models=models, config=config, budget=budget)
+
+
+def _plan(loaded: Loaded) -> Plan:
+    """What each phase may ask for. Raises BudgetExceeded where the budget is too small for any result."""
+    sizes = {split: len(loaded.evalset.split(split)) for split in Split}
+    before_test = sum(loaded.evalset.splits[row] is not Split.TEST for row in loaded.protected)
+    return plan_for(
+        calls=loaded.config.budget.calls,
+        train=sizes[Split.TRAIN],
+        val=sizes[Split.VAL],
+        test=sizes[Split.TEST],
+        protected=before_test,
+    )
 
 
 def _spent(writer: RunWriter, limits: BudgetSpec) -> Spent:
@@ -283,11 +297,8 @@ def _ends(root: Path, loaded: Loaded, meta: RunMeta, run_id: str) -> loop.Ends:
 def _run_id(order: Order) -> str:
     if order.run_id is not None:
         return order.run_id
-    if order.resume:
-        for info in list_runs(order.root):
-            if info.name == order.config.name and info.status in (RunStatus.INTERRUPTED, RunStatus.FAILED):
-                return info.id
-    return new_run_id(order.root, order.config.name)
+    stuck = unfinished(order.root, order.config.name) if order.resume else None
+    return stuck or new_run_id(order.root, order.config.name)
 
 
 def _ended_before(root: Path, run_id: str, meta: RunMeta) -> Ended | None:

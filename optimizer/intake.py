@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optimizer.config import RunConfig
+from optimizer.config import Prefer, RunConfig
 from optimizer.dataset import EvalSet, Split
 from optimizer.errors import ConfigError, DataError
 from optimizer.events import Decided
 from optimizer.metrics import build_metrics, check_rows, metrics_fingerprint
 from optimizer.metrics.base import Metric
+from optimizer.models.prices import list_price
 from optimizer.prompt import Prompt
+from optimizer.protect import protected
 from optimizer.readers.base import shown
 from optimizer.readers.evalset import keep_splits, load_eval_set
 from optimizer.readers.prompts import check_variables, load_prompt
 from optimizer.readers.rows import Ledger
 from optimizer.stats import minimum_detectable_gain
 from optimizer.store.meta import RunMeta, describe, metric_name
+from optimizer.tokens import prompt_tokens
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,6 +39,8 @@ class Loaded:
     """Checks of every output."""
     warnings: tuple[str, ...] = ()
     """What is odd about the files, though nothing is wrong with them."""
+    protected: frozenset[str] = frozenset()
+    """Ids of the rows that may not break."""
 
     def told(self) -> list[Decided]:
         """What was read, and what it can show, before anything is asked."""
@@ -48,6 +53,9 @@ class Loaded:
             f"a test of this size shows gains of about {100 * smallest:.0f} points or more"
         )
         figures = {**sizes, "skipped": [str(row) for row in self.ledger.skipped], "detectable": smallest}
+        if self.protected:
+            reason += f"; {len(self.protected)} protected {'row' if len(self.protected) == 1 else 'rows'}"
+            figures["protected"] = len(self.protected)
         read = Decided(kind="data", round=0, reason=reason, figures=figures)
         return [read, *(Decided(kind="warning", round=0, reason=warning) for warning in self.warnings)]
 
@@ -69,6 +77,30 @@ def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
         raise ConfigError(f"{shown(config.path)}: {error}") from error
     if problems := check_rows(metrics, evalset.examples):
         raise DataError(problems)
+    guarded = protected(evalset.examples, config.protect, shown(config.path))
     if write:
         keep_splits(config, evalset, ledger)
-    return Loaded(config=config, evalset=evalset, ledger=ledger, prompt=prompt, metrics=metrics, warnings=warnings)
+    return Loaded(
+        config=config,
+        evalset=evalset,
+        ledger=ledger,
+        prompt=prompt,
+        metrics=metrics,
+        warnings=warnings,
+        protected=guarded,
+    )
+
+
+def check_wishes(loaded: Loaded) -> None:
+    """Raise ConfigError where the seed is longer than the limit, or a cheaper prompt is wanted of unknown price."""
+    config, size = loaded.config, prompt_tokens(loaded.prompt)
+    if config.max_tokens is not None and size > config.max_tokens:
+        raise ConfigError(
+            f"{shown(config.prompt)}: the prompt has about {size} tokens by our estimate, and max_tokens is "
+            f"{config.max_tokens} (raise max_tokens to {size} or more, or begin with a shorter prompt)"
+        )
+    if config.prefer is Prefer.CHEAPER and list_price(config.model) is None:
+        raise ConfigError(
+            f"prefer: cheaper needs a price, and none is known for {config.model.name} "
+            "(set model.price {input, output} in dollars per million tokens, or prefer: shorter)"
+        )

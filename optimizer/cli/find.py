@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optimizer.errors import UserError
+from optimizer.errors import GateError, UserError
 
 if TYPE_CHECKING:
     from optimizer.outcome import Outcome
@@ -36,6 +36,10 @@ class Taken:
     """Id of the run that made it; empty where none is known."""
     warning: str
     """Why it should perhaps not leave; empty where nothing speaks against it."""
+    broken: tuple[str, ...] = ()
+    """Protected rows that it breaks: its run ended with BLOCKED."""
+    proven: bool | None = None
+    """Whether its gain was shown on test; None where nothing was to be shown, as for a prompt that a person wrote."""
 
 
 @contextmanager
@@ -47,20 +51,28 @@ def opened(run: str) -> Iterator[RunReader]:
         yield reader
 
 
-def taken(target: str | None, *, proved: bool = False) -> Taken:
-    """What a run or `NAME@vN` stands for; None is the latest run.
+def shippable(target: str | None, *, ended: bool = False, allow_blocked: bool) -> Taken:
+    """What a run or `NAME@vN` stands for, if it may leave the workspace.
 
     Args:
-        target: what the user named.
-        proved: refuse a latest run that has not ended, unless it is named by its id.
+        target: what the user named; None is the latest run.
+        ended: refuse a latest run that has not ended, unless it is named by its id.
+        allow_blocked: let a prompt pass that breaks protected rows.
 
-    Raises UserError where it stands for nothing.
+    Raises UserError where it stands for nothing or has not ended, GateError for a prompt that is blocked.
     """
+    found = taken(target)
+    if ended and target in (None, LATEST) and found.provenance is None:
+        raise UserError(f"the latest run, {found.run}, has not ended (name a run, or NAME@vN)")
+    if found.broken and not allow_blocked:
+        raise GateError(f"{found.warning} (--allow-blocked takes it all the same)")
+    return found
+
+
+def taken(target: str | None) -> Taken:
+    """What a run or `NAME@vN` stands for; None is the latest run. Raises UserError where it stands for nothing."""
     if target is None or target == LATEST:
-        found = _of_run(LATEST)
-        if proved and found.provenance is None:
-            raise UserError(f"the latest run, {found.run}, has not ended (name a run, or NAME@vN)")
-        return found
+        return _of_run(LATEST)
     if is_prompt(target):
         return _of_version(target)
     try:
@@ -96,23 +108,30 @@ def _of_run(run: str) -> Taken:
         written = reader.decisions("written")
         version = written[-1].decided.figures.get("version") if written else None
         origin = provenance(seed, winner, outcome, reader.id) if outcome else None
+        changed = winner.fingerprint != seed.fingerprint
         return Taken(
             prompt=replace(winner, version=version or winner.version),
             base=seed,
             provenance=origin,
             run=reader.id,
-            warning=_warning(reader.id, outcome, changed=winner.fingerprint != seed.fingerprint),
+            warning=_warning(reader.id, outcome, changed=changed),
+            broken=outcome.broken if outcome else (),
+            proven=_is_proven(outcome) if changed else None,
         )
 
 
-def _warning(run: str, outcome: Outcome | None, *, changed: bool) -> str:
+def _is_proven(outcome: Outcome | None) -> bool:
     from optimizer.outcome import Verdict
 
+    return outcome is not None and outcome.verdict is Verdict.GAIN_SHOWN
+
+
+def _warning(run: str, outcome: Outcome | None, *, changed: bool) -> str:
     if outcome is None:
         return f"run {run} has not ended: this is its best prompt so far, and its gain is not tested"
     if not changed:
         return f"run {run} kept the prompt that it began with: {outcome.verdict}"
-    return "" if outcome.verdict is Verdict.GAIN_SHOWN else f"run {run} ended with {outcome.verdict}: {outcome.reason}"
+    return "" if _is_proven(outcome) else f"unproven: run {run} ended with {outcome.verdict}: {outcome.reason}"
 
 
 def _of_version(target: str) -> Taken:
@@ -122,13 +141,24 @@ def _of_version(target: str) -> Taken:
     path = find_prompt(target, PROMPTS)
     loaded = load_version(path)
     parent = _parent(path, loaded.provenance)
+    edited = f"{path} was edited by hand since it was measured" if loaded.edited_by_hand else ""
+    proven = loaded.provenance.proven if loaded.provenance else None
     return Taken(
         prompt=loaded.prompt,
         base=load_prompt(parent) if parent else None,
         provenance=loaded.provenance,
         run=loaded.provenance.run if loaded.provenance else "",
-        warning=f"{path} was edited by hand since it was measured" if loaded.edited_by_hand else "",
+        warning=edited or _unproven(loaded.prompt.ref, loaded.provenance),
+        proven=None if edited else proven,
     )
+
+
+def _unproven(ref: str, provenance: Provenance | None) -> str:
+    if provenance is None or provenance.proven is not False:
+        return ""
+    test = provenance.scores.get("test")
+    verdict = test.verdict if test else None
+    return f"unproven: run {provenance.run}, which made {ref}, ended with {verdict or 'no test'}"
 
 
 def _parent(path: Path, provenance: Provenance | None) -> Path | None:

@@ -19,11 +19,9 @@ from optimizer.dataset import Split
 from optimizer.errors import BudgetExceeded, GainNotShown, GateError, ProviderError, StoreError, UserError
 from optimizer.outcome import Outcome, Verdict
 from optimizer.report.summary import go_on
-from optimizer.store import RunReader, RunStatus, find_run, list_runs, new_run_id, run_folder
+from optimizer.store import RunReader, find_run, new_run_id, run_folder, unfinished
 
 T = TypeVar("T")
-UNFINISHED = frozenset({RunStatus.INTERRUPTED, RunStatus.FAILED})
-"""Runs that `--resume` goes on with."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +54,7 @@ def wanted(eval_file: Path | None, run: str | None, run_id: str | None, *, resum
         eval_file, run = Path(run), str(eval_file)
     found = find_run(find.ROOT, run) if run is not None else run_id
     if eval_file is None:
-        found = found or _unfinished(None)
+        found = found or unfinished(find.ROOT)
         if found is None:
             raise UserError("no unfinished run to go on with (optimizer run EVAL_FILE starts one)")
         with RunReader(find.ROOT, found) as reader:
@@ -68,10 +66,10 @@ def run(wanted: Wanted, config: RunConfig, *, tries: tuple[str, ...], arguments:
     """Run to the end, with progress. Raises Interrupted with the command that goes on, where the user stopped it."""
     run_id = wanted.run_id
     if run_id is None:
-        unfinished = _unfinished(config.name)
-        if unfinished and not wanted.resume and unfinished == _latest(config.name):
-            out.note(f"note: run {unfinished} of this eval file did not end; --resume goes on with it")
-        run_id = (unfinished if wanted.resume else None) or new_run_id(find.ROOT, config.name)
+        stuck = unfinished(find.ROOT, config.name)
+        if stuck and not wanted.resume:
+            out.note(f"note: run {stuck} of this eval file did not end; --resume goes on with it")
+        run_id = (stuck if wanted.resume else None) or new_run_id(find.ROOT, config.name)
     asked = tuple(arguments or ("run", str(config.path)))
     order = Order(config=config, root=find.ROOT, run_id=run_id, resume=wanted.resume, tries=tries, arguments=asked)
     display = Display(config.name, stand_in=config.model.stand_in)
@@ -118,16 +116,3 @@ def check(outcome: Outcome, *, require_gain: bool) -> None:
         raise GateError(f"{outcome.verdict}: {outcome.reason}")
     if require_gain and outcome.verdict is not Verdict.GAIN_SHOWN:
         raise GainNotShown(f"--require-gain: the verdict is {outcome.verdict}: {outcome.reason}")
-
-
-def _latest(name: str) -> str | None:
-    """The latest run of one eval file: what began before it is no longer worth a word."""
-    return next((info.id for info in list_runs(find.ROOT) if info.name == name), None)
-
-
-def _unfinished(name: str | None) -> str | None:
-    """The latest run that can be gone on with, of one eval file or of any."""
-    for info in list_runs(find.ROOT):
-        if info.status in UNFINISHED and name in (None, info.name):
-            return info.id
-    return None

@@ -49,6 +49,19 @@ Concurrency = Annotated[
 Seed = Annotated[
     int | None, typer.Option("--seed", min=0, help="Seed of everything that is drawn.", show_default=False)
 ]
+MaxTokens = Annotated[
+    int | None,
+    typer.Option("--max-tokens", min=1, help="Most tokens of the prompt, by our estimate.", show_default=False),
+]
+Prefer = Annotated[
+    str | None,
+    typer.Option(
+        "--prefer", metavar="shorter|cheaper", help="Which prompt, of those with as good a score.", show_default=False
+    ),
+]
+AllowBlocked = Annotated[
+    bool, typer.Option("--allow-blocked", help="Take the prompt of a run that a protected row blocked all the same.")
+]
 Params = Annotated[
     list[str] | None,
     typer.Option(

@@ -35,6 +35,8 @@ def run(
     usd: options.Usd = None,
     concurrency: options.Concurrency = None,
     seed: options.Seed = None,
+    max_tokens: options.MaxTokens = None,
+    prefer: options.Prefer = None,
     param: options.Params = None,
     require_gain: Annotated[bool, typer.Option("--require-gain", help="Exit 4 unless the gain is shown.")] = False,
     as_json: options.Json = False,
@@ -48,7 +50,7 @@ def run(
 
     wanted = launch.wanted(eval_file, which, run_id, resume=resume)
     flags = {"prompt": prompt, "model": model, "base_url": base_url, "mutator": mutator, "calls": calls, "usd": usd}
-    more = {"concurrency": concurrency, "seed": seed}
+    more = {"concurrency": concurrency, "seed": seed, "max_tokens": max_tokens, "prefer": prefer}
     config = overrides.load(wanted.eval_file, flags | more, params=param, mutator_url=mutator_base_url)
     ended = launch.run(wanted, config, tries=tuple(tries or ()), arguments=context.find_root().obj)
     launch.show(ended, as_json=as_json)

@@ -38,6 +38,7 @@ def tell(found: Taken, patch: Patch, *, dry_run: bool, as_json: bool) -> None:
                 "file": shown(patch.file),
                 "key": patch.key,
                 "prompt": found.prompt.ref,
+                "proven": found.proven,
                 "message": patch.role,
                 "changed": patch.changes,
                 "written": patch.changes and not dry_run,

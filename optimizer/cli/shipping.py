@@ -16,6 +16,7 @@ def export(
     file: Annotated[
         Path | None, typer.Option("--out", help="Where to write; the standard output by default.", show_default=False)
     ] = None,
+    allow_blocked: options.AllowBlocked = False,
 ) -> None:
     """Write a prompt for other programs.
 
@@ -23,7 +24,7 @@ def export(
     """
     from optimizer.cli import ship_out
 
-    found = find.taken(target)
+    found = find.shippable(target, allow_blocked=allow_blocked)
     if found.warning:
         out.note(f"note: {found.warning}")
     ship_out.export(format, found, file)
@@ -38,6 +39,7 @@ def apply(
         typer.Option("--message", metavar="ROLE", help="Which message: a role, or its number.", show_default=False),
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the diff and write nothing.")] = False,
+    allow_blocked: options.AllowBlocked = False,
     as_json: options.Json = False,
 ) -> None:
     """Put a prompt into one key of a config file.
@@ -48,7 +50,7 @@ def apply(
     from optimizer.cli import ship_out
     from optimizer.export.apply import Place, plan, write
 
-    found = find.taken(target, proved=True)
+    found = find.shippable(target, ended=True, allow_blocked=allow_blocked)
     patch = plan(found.prompt, Place(file=file, key=key, message=message), found.base)
     if patch.changes and not dry_run:
         write(patch)

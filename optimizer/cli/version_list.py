@@ -43,6 +43,7 @@ def _version(path: Path) -> dict[str, Any]:
         "parent": origin.parent if origin and origin.parent else None,
         "run": origin.run if origin and origin.run else None,
         "verdict": test.verdict if test else None,
+        "proven": origin.proven if origin else None,
         "test": _score(test),
         "val": _score(scores.get("val")),
         "edits": len(origin.edits) if origin else 0,
@@ -88,6 +89,7 @@ def _told(sheet: Sheet, version: dict[str, Any]) -> None:
     mark = " (stand-in)" if version["stand_in"] else ""
     changed = "  edited by hand since it was measured" if version["edited_by_hand"] else ""
     verdict = version["verdict"] or ("not tested" if version["run"] else "written by hand")
+    verdict += ", unproven" if version["proven"] is False else ""
     sheet.wrapped("", f"{version['ref']}  {verdict}{mark}{changed}", "bold")
     made = f"{counted(version['edits'], 'edit')} to {version['parent']}, " if version["parent"] else ""
     run = f", run {version['run']}" if version["run"] else ""

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from optimizer.outcome import Verdict
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EditRecord:
@@ -67,6 +69,12 @@ class Provenance:
     """Highest line number ever given, so that the id of a removed line is not given again."""
     last_demo: int = 0
     """The same for demos."""
+
+    @property
+    def proven(self) -> bool | None:
+        """Whether its run showed the gain on test; None where no run made it."""
+        test = self.scores.get("test")
+        return (test is not None and test.verdict == Verdict.GAIN_SHOWN) if self.run else None
 
 
 class _Strict(BaseModel):

@@ -7,7 +7,7 @@ from optimizer.store.opening import open_run, refuse_other
 from optimizer.store.reader import RunReader, RunStatus
 from optimizer.store.records import Call, Decision, StoredExample, StoredResult
 from optimizer.store.repair import Repaired
-from optimizer.store.runs import RunInfo, find_run, list_runs
+from optimizer.store.runs import RunInfo, find_run, list_runs, unfinished
 from optimizer.store.secrets import Scrubber
 from optimizer.store.totals import Spending, spending
 from optimizer.store.writer import RunWriter
@@ -39,4 +39,5 @@ __all__ = [
     "run_folder",
     "runs_folder",
     "spending",
+    "unfinished",
 ]

@@ -10,6 +10,7 @@ from typing import Any
 from optimizer.config import MetricSpec, ModelSpec, RunConfig
 from optimizer.dataset import EvalSet, Example, Split, canonical_json
 from optimizer.prompt import Prompt
+from optimizer.protect import protected
 
 SHOWN = 3
 """Rows that a message names."""
@@ -40,7 +41,7 @@ class RunMeta:
     metrics: Mapping[str, str] = field(default_factory=dict)
     """Metric as written -> canonical JSON of its settings and version."""
     search: Mapping[str, Any] = field(default_factory=dict)
-    """What else shapes decisions: seed, mined, lines of the user's own."""
+    """What else shapes decisions: seed, mined, lines of the user's own, wishes beside the score."""
     splits: Mapping[str, str] = field(default_factory=dict)
     """Split -> fingerprint of its rows."""
     sizes: Mapping[str, int] = field(default_factory=dict)
@@ -87,13 +88,27 @@ def describe(
         model_settings=_model(config.model),
         mutator="" if config.mutator is None else f"{config.mutator.name} {_model(config.mutator)}",
         metrics=metrics,
-        search={"seed": config.seed, "mined": config.mined, "lines": list(lines)},
+        search={"seed": config.seed, "mined": config.mined, "lines": list(lines), **_wishes(config, evalset)},
         splits={split.value: evalset.fingerprint(split) for split in Split},
         sizes={split.value: len(evalset.split(split)) for split in Split},
         stand_in=config.model.stand_in,
         arguments=tuple(arguments),
         rows={row.id: f"{evalset.splits[row.id].value} {content_hash(row)}" for row in evalset.examples},
     )
+
+
+def _wishes(config: RunConfig, evalset: EvalSet) -> dict[str, Any]:
+    """What is asked for beside the score; empty where nothing is, as in runs of earlier releases."""
+    wishes: dict[str, Any] = {}
+    if config.protect:
+        rows = protected(evalset.examples, config.protect)
+        digest = hashlib.sha256(canonical_json(sorted(rows)).encode()).hexdigest()[:8]
+        wishes |= {"protect": list(config.protect), "protected rows": f"{len(rows)}, {digest}"}
+    if config.max_tokens is not None:
+        wishes["max_tokens"] = config.max_tokens
+    if config.prefer is not None:
+        wishes["prefer"] = config.prefer.value
+    return wishes
 
 
 def metric_name(metric: MetricSpec) -> str:

@@ -46,6 +46,23 @@ def list_runs(root: Path) -> tuple[RunInfo, ...]:
     return tuple(sorted(map(lambda run_id: _info(root, run_id), _ids(root)), key=lambda run: (-run.started, run.id)))
 
 
+UNFINISHED = frozenset({RunStatus.INTERRUPTED, RunStatus.FAILED})
+"""Runs that can be gone on with."""
+
+
+def unfinished(root: Path, name: str | None = None) -> str | None:
+    """The latest run that can be gone on with, of one eval file or of any.
+
+    A run counts only where no other one of its eval file began after it: what was left lying before that is over.
+    """
+    later: set[str] = set()
+    for run in list_runs(root):
+        if run.name not in later and name in (None, run.name) and run.status in UNFINISHED:
+            return run.id
+        later.add(run.name)
+    return None
+
+
 def find_run(root: Path, wanted: str = LATEST) -> str:
     """The id that is meant: an id, the beginning of just one, or `latest`.
 
