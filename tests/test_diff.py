@@ -6,7 +6,8 @@ from rich.cells import cell_len
 
 from optimizer.dataset import Split
 from optimizer.diff import diff, render
-from optimizer.prompt import Prompt, build
+from optimizer.edits import Edit, Op, added_demo, apply
+from optimizer.prompt import Demo, Prompt, build
 from optimizer.store import RunReader
 from tests.sample_run import RUN, SEED, WINNER, events, meta, version, write
 
@@ -81,6 +82,21 @@ def test_settings_that_changed_are_told():
         "parameter temperature: 0 -> 0.2",
         "variables added: lang",
     )
+
+
+def test_demos_are_compared_like_lines_by_what_is_sent_of_them():
+    shown = [Demo(inputs={"q": text}, output=text.upper()) for text in "abc"]
+    before = build("p", [("user", "{{ q }}")], demos=shown[:2])
+    after = apply(before, [Edit(op=Op.REMOVE_DEMO, target="D1"), added_demo(shown[2], cluster="")])
+    found = diff(before, after)
+    assert [(line.change, line.id, line.role) for line in found.changes] == [
+        ("removed", "D1", "demos"),
+        ("added", "D3", "demos"),
+    ]
+    again = [replace(demo, id=name) for demo, name in zip(shown, ("D9", "D8"), strict=False)]
+    assert diff(before, build("p", [("user", "{{ q }}")], demos=again)).changes == ()
+    page = render(found).plain
+    assert "[demos]" in page and "- D1" in page and '"c" -> "C"' in page
 
 
 def test_a_run_says_why_and_what_it_is_worth(tmp_path):

@@ -10,13 +10,18 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.edits import Edit, Op, Slot, apply, changed_lines, end_message, slots, without_line
+from optimizer.edits import Edit, Op, Slot, added_demo, apply, changed_lines, end_message, slots, without_line
 from optimizer.errors import UserError
-from optimizer.prompt import Prompt, build
+from optimizer.prompt import Demo, Prompt, build
 from optimizer.readers.prompts import parse_prompt
 from optimizer.readers.versions import dump_prompt
 
 SEED = build("p", [("system", "one\ntwo\nthree <!-- keep -->"), ("user", "four\n{{ q }}")])
+SHOWING = build(
+    "p",
+    [("system", "one"), ("user", "{{ q }}")],
+    demos=[{"inputs": {"q": "a"}, "output": "A"}, {"inputs": {"q": "b"}, "output": {"k": "B"}}],
+)
 
 
 def add(text: str, after: str = "end", cluster: str = "") -> Edit:
@@ -29,6 +34,18 @@ def swap(target: str, text: str) -> Edit:
 
 def drop(target: str) -> Edit:
     return Edit(op=Op.REMOVE_LINE, target=target)
+
+
+def show(question: str, output: Any = "yes", cluster: str = "", row: str = "") -> Edit:
+    return added_demo(Demo(inputs={"q": question}, output=output, row=row), cluster=cluster)
+
+
+def hide(target: str) -> Edit:
+    return Edit(op=Op.REMOVE_DEMO, target=target)
+
+
+def demos(prompt: Prompt) -> list[tuple[str, str]]:
+    return [(demo.id, demo.inputs["q"]) for demo in prompt.demos]
 
 
 def lines(prompt: Prompt) -> list[list[tuple[str, str]]]:
@@ -53,6 +70,12 @@ def texts(prompt: Prompt) -> list[list[str]]:
         ([drop("L2")], [["one", "three <!-- keep -->"], ["four", "{{ q }}"]]),
         ([drop("L1"), add("x", "L1")], [["x", "two", "three <!-- keep -->"], ["four", "{{ q }}"]]),
         ([drop("L4"), drop("L5")], [["one", "two", "three <!-- keep -->"], []]),
+        (
+            [add("x", "start:0"), add("y", "start:0")],
+            [["x", "y", "one", "two", "three <!-- keep -->"], ["four", "{{ q }}"]],
+        ),
+        ([add("x", "start:1"), add("y", "L4")], [["one", "two", "three <!-- keep -->"], ["x", "four", "y", "{{ q }}"]]),
+        ([drop("L1"), add("x", "start:0")], [["x", "two", "three <!-- keep -->"], ["four", "{{ q }}"]]),
     ],
 )
 def test_apply(edits: list[Edit], expected: list[list[str]]) -> None:
@@ -74,6 +97,16 @@ def test_the_end_is_that_of_the_first_system_message_or_of_the_first_message() -
         ([swap("L3", "x")], "line L3 is locked"),
         ([drop("L3")], "line L3 is locked"),
         ([swap("L1", "x"), drop("L1")], "two edits change the same line"),
+        ([add("x", "start:2")], r"no message 2 \(it has 2\)"),
+        ([add("x", "D1")], "no line D1"),
+        ([hide("D1")], r"no demo D1 \(it has none\)"),
+        ([hide("L1")], "no demo L1"),
+        ([swap("D1", "x")], "no line D1"),
+        ([Edit(op=Op.ADD_DEMO, text="a -> b")], "needs a demo"),
+        ([Edit(op=Op.ADD_LINE, text="x", demo=Demo(inputs={}, output=1))], "takes no demo"),
+        ([Edit(op=Op.ADD_DEMO, target="D1", demo=Demo(inputs={"q": 1}, output=1))], "takes no target"),
+        ([Edit(op=Op.REMOVE_DEMO)], "needs a target"),
+        ([added_demo(Demo(inputs={"r": 1}, output=1), cluster="c")], "the demo has no input 'q'"),
         ([add("a\nb")], "must be one line"),
         ([swap("L1", "a\nb")], "must be one line"),
         ([Edit(op=Op.ADD_LINE, after="end")], "must be one line"),
@@ -123,6 +156,44 @@ def test_slots_group_what_competes() -> None:
     assert slots([mine])[0].id == f"+{mine.id}"
 
 
+def test_demos_are_added_at_the_end_and_removed_by_id() -> None:
+    made = apply(SHOWING, [show("c", row="r7"), hide("D1"), add("new")])
+    assert demos(made) == [("D2", "b"), ("D3", "c")]
+    assert made.demo_rows == {"r7"}
+    assert demos(SHOWING) == [("D1", "a"), ("D2", "b")]
+    again = apply(apply(made, [hide("D3")]), [show("d"), show("e")])
+    assert demos(again) == [("D2", "b"), ("D4", "d"), ("D5", "e")]
+    assert again.version is None
+
+
+def test_the_id_and_the_slot_of_a_demo_edit() -> None:
+    assert show("a").id == show("a", cluster="c1", row="r1").id
+    assert len({show("a").id, show("b").id, show("a", "no").id, show("a", {"k": 1}).id, hide("D1").id}) == 5
+    assert show("a", cluster="c1").slot == add("x", cluster="c1").slot == "+c1"
+    assert hide("D1").slot == "D1"
+    assert show("a\n b", {"k": 1}).text == '"a b" -> {"k": 1}'
+    long = show("word " * 100, "<!-- keep -->").text or ""
+    assert len(long) < 200 and "…" in long and long.endswith('"')
+
+
+def test_a_demo_is_priced_like_a_line() -> None:
+    winner = apply(SHOWING, [show("c"), hide("D1"), swap("L1", "1")])
+    shown = [(unit, old and old.text, new and new.text) for unit, old, new in changed_lines(SHOWING, winner)]
+    assert shown == [("L1", "one", "1"), ("D3", None, '"c" -> "yes"'), ("D1", '"a" -> "A"', None)]
+    assert demos(without_line(SHOWING, winner, "D3")) == [("D2", "b")]
+    assert demos(without_line(SHOWING, winner, "D1")) == [("D1", "a"), ("D2", "b"), ("D3", "c")]
+    assert texts(without_line(SHOWING, winner, "L1")) == texts(SHOWING)
+    assert demos(without_line(SHOWING, winner, "L1")) == demos(winner)
+    last = apply(SHOWING, [hide("D2"), show("c")])
+    assert demos(without_line(SHOWING, last, "D2")) == [("D1", "a"), ("D2", "b"), ("D3", "c")]
+
+
+def test_a_demo_that_was_edited_by_hand_is_put_back() -> None:
+    other = build("p", [("system", "one"), ("user", "{{ q }}")], demos=[Demo(id="D2", inputs={"q": "b"}, output="?")])
+    assert [unit for unit, _, _ in changed_lines(SHOWING, other)] == ["D2", "D1"]
+    assert without_line(SHOWING, other, "D2").demos == SHOWING.demos[1:]
+
+
 def test_changed_lines_names_each_change_once() -> None:
     winner = apply(SEED, [drop("L1"), swap("L2", "2"), add("new", "L4")])
     shown = [(line_id, old and old.text, new and new.text) for line_id, old, new in changed_lines(SEED, winner)]
@@ -152,6 +223,11 @@ def test_without_line_brings_back_a_message_that_a_file_no_longer_shows() -> Non
 
 
 one_line = st.text(st.characters(codec="utf-8", exclude_characters="\n"), max_size=12)
+LARGE = build(
+    "p",
+    [("system", "one\ntwo\nthree <!-- keep -->\ntwo"), ("user", "four\n{{ q }}")],
+    demos=[{"inputs": {"q": "a"}, "output": "A"}, {"inputs": {"q": "b"}, "output": "B"}],
+)
 
 
 @st.composite
@@ -161,46 +237,53 @@ def changes(draw: Any, seed: Prompt) -> list[Edit]:
     edits: list[Edit] = []
     for target in targets:
         edits.append(draw(st.just(drop(target)) | st.builds(swap, st.just(target), one_line)))
-    places = st.sampled_from(["end", *(line.id for line in seed.lines)])
+    places = st.sampled_from(["end", "start:0", "start:1", *(line.id for line in seed.lines)])
     edits += draw(st.lists(st.builds(add, one_line, places), max_size=4))
+    if seed.demos:
+        edits += [hide(demo.id) for demo in seed.demos if draw(st.booleans())]
+    edits += draw(st.lists(st.builds(show, one_line), max_size=2))
     return list(draw(st.permutations(edits)))
 
 
-@given(st.data())
-@settings(max_examples=150, deadline=None, derandomize=True)
-def test_apply_is_pure_and_keeps_ids_and_order(data: st.DataObject) -> None:
-    edits = data.draw(changes(SEED))
-    before = copy.deepcopy(SEED)
-    winner = apply(SEED, edits)
-    assert before == SEED
-    assert winner == apply(SEED, edits)
-    ids = [line.id for line in winner.lines]
+@given(st.data(), st.sampled_from([SEED, LARGE]))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_apply_is_pure_and_keeps_ids_order_and_locks(data: st.DataObject, seed: Prompt) -> None:
+    edits = data.draw(changes(seed))
+    before = copy.deepcopy(seed)
+    winner = apply(seed, edits)
+    assert before == seed
+    assert winner == apply(seed, edits)
+    ids = [*(line.id for line in winner.lines), *(demo.id for demo in winner.demos)]
     assert len(set(ids)) == len(ids)
-    old = [line.id for line in SEED.lines]
-    assert [line_id for line_id in ids if line_id in old] == [line_id for line_id in old if line_id in ids]
+    old = [*(line.id for line in seed.lines), *(demo.id for demo in seed.demos)]
+    assert [unit for unit in ids if unit in old] == [unit for unit in old if unit in ids]
     added = [edit.text for edit in edits if edit.op is Op.ADD_LINE]
     new = sorted((line for line in winner.lines if line.id not in old), key=lambda line: int(line.id[1:]))
     assert [line.text for line in new] == added
-    assert SEED.line("L3") in winner.lines
+    shown = [edit.demo.inputs for edit in edits if edit.demo]
+    assert [demo.inputs for demo in winner.demos if demo.id not in old] == shown
+    assert [line for line in winner.lines if line.id in old and line.locked][:1] == [seed.line("L3")]
 
 
-@given(st.data())
-@settings(max_examples=150, deadline=None, derandomize=True)
-def test_undoing_every_change_gives_the_seed_back(data: st.DataObject) -> None:
-    winner = apply(SEED, data.draw(changes(SEED)))
-    changed = [line_id for line_id, _, _ in changed_lines(SEED, winner)]
-    for line_id in data.draw(st.permutations(changed)):
-        less = without_line(SEED, winner, line_id)
-        left = [other for other, _, _ in changed_lines(SEED, less)]
-        assert left == [other for other, _, _ in changed_lines(SEED, winner) if other != line_id]
+@given(st.data(), st.sampled_from([SEED, LARGE]))
+@settings(max_examples=100, deadline=None, derandomize=True)
+def test_undoing_every_change_gives_the_seed_back(data: st.DataObject, seed: Prompt) -> None:
+    winner = apply(seed, data.draw(changes(seed)))
+    changed = [unit for unit, _, _ in changed_lines(seed, winner)]
+    for unit in data.draw(st.permutations(changed)):
+        less = without_line(seed, winner, unit)
+        left = [other for other, _, _ in changed_lines(seed, less)]
+        assert sorted(left) == sorted(other for other, _, _ in changed_lines(seed, winner) if other != unit)
         winner = less
-    assert lines(winner) == lines(SEED)
+    assert lines(winner) == lines(seed)
+    assert winner.demos == seed.demos
 
 
 @given(st.data())
 @settings(max_examples=100, deadline=None, derandomize=True)
-def test_leaving_an_added_line_out_is_not_making_the_edit(data: st.DataObject) -> None:
-    edits = data.draw(changes(SEED))
-    winner = apply(SEED, [*edits, add("extra")])
-    extra = f"L{winner.last_line}"
-    assert lines(without_line(SEED, winner, extra)) == lines(apply(SEED, edits))
+def test_leaving_an_added_line_or_demo_out_is_not_making_the_edit(data: st.DataObject) -> None:
+    edits = data.draw(changes(LARGE))
+    winner = apply(LARGE, [*edits, add("extra"), show("extra")])
+    less = without_line(LARGE, winner, f"L{winner.last_line}")
+    assert lines(less) == lines(apply(LARGE, edits))
+    assert without_line(LARGE, less, f"D{winner.last_demo}").demos == apply(LARGE, edits).demos

@@ -12,7 +12,19 @@ from hypothesis import strategies as st
 
 from optimizer.dataset import Example
 from optimizer.errors import UserError
-from optimizer.prompt import Demo, Line, Message, Prompt, PromptMessage, build, fill, next_line_number, prepare
+from optimizer.prompt import (
+    Demo,
+    Line,
+    Message,
+    Prompt,
+    PromptMessage,
+    build,
+    fill,
+    next_demo_number,
+    next_line_number,
+    numbered,
+    prepare,
+)
 
 
 def example(**inputs: object) -> Example:
@@ -164,6 +176,17 @@ def test_demos_stand_before_the_last_user_message() -> None:
     )
 
 
+def test_demos_are_numbered_and_keep_the_ids_they_have() -> None:
+    again = [Demo(id="D7", inputs={}, output=output) for output in (2, 3)]
+    given: list[Demo | dict[str, Any]] = [{"inputs": {}, "output": 1}, *again]
+    prompt = build("p", [("user", "a")], demos=given)
+    assert [(demo.id, demo.output) for demo in prompt.demos] == [("D8", 1), ("D7", 2), ("D9", 3)]
+    assert [demo.id for demo in numbered([Demo(inputs={}, output=1)], 4)] == ["D5"]
+    assert next_demo_number(prompt) == 10
+    assert next_demo_number(replace(prompt, last_demo=20)) == 21
+    assert next_demo_number(build("p", [("user", "a")])) == 1
+
+
 def test_a_message_without_lines_is_not_sent_and_does_not_count() -> None:
     prompt = build("p", [("system", "s"), ("user", "{{ q }}")])
     empty = replace(prompt, messages=(replace(prompt.messages[0], lines=()), prompt.messages[1]))
@@ -184,6 +207,7 @@ BASE = build("p", [("system", "a\nb"), ("user", "{{ q }}")], params={"temperatur
         replace(BASE, last_line=99),
         build("p", [("system", "a\nb"), ("user", "{{ q }}")], line_ids=["L3", "L2", "L1"], params={"temperature": 0}),
         build("p", [("system", "a\nb <!-- keep -->"), ("user", "{{ q }}")], params={"temperature": 0}),
+        replace(BASE, last_demo=3),
     ],
 )
 def test_what_no_model_can_notice_leaves_the_fingerprint(other: Prompt) -> None:
@@ -203,6 +227,14 @@ def test_what_no_model_can_notice_leaves_the_fingerprint(other: Prompt) -> None:
 )
 def test_what_a_model_can_notice_changes_the_fingerprint(other: Prompt) -> None:
     assert other.fingerprint != BASE.fingerprint
+
+
+def test_of_a_demo_the_answer_and_the_values_that_are_asked_with_count() -> None:
+    def shown(**more: Any) -> str:
+        return replace(BASE, demos=(Demo(**{"inputs": {"q": "x"}, "output": "y", "id": "D1", **more}),)).fingerprint
+
+    assert shown() == shown(id="D4", row="r1", inputs={"q": "x", "note": "not sent"})
+    assert len({shown(), shown(inputs={"q": "z"}), shown(output="z"), BASE.fingerprint}) == 4
 
 
 def test_the_canonical_text_is_json_with_the_keys_in_order() -> None:

@@ -111,6 +111,24 @@ def test_a_yaml_file(tmp_path: Path) -> None:
     assert prompt.last_line == 12
 
 
+DEMOS = """\
+messages: [{role: user, content: "{{ a }}"}]
+demos:
+  - {id: D4, row: r17, inputs: {a: x}, output: y}
+  - {inputs: {a: z}, output: "1"}
+provenance: {last_demo: 6}
+"""
+
+
+def test_demos_of_a_file_keep_their_ids_and_new_ones_are_numbered(tmp_path: Path) -> None:
+    prompt = load_prompt(write(tmp_path, "prompts/demo/v3.yaml", DEMOS))
+    assert prompt.demos == (
+        Demo(id="D4", row="r17", inputs={"a": "x"}, output="y"),
+        Demo(id="D7", inputs={"a": "z"}, output="1"),
+    )
+    assert prompt.last_demo == 6
+
+
 def test_ids_are_given_anew_where_someone_added_a_line_by_hand(tmp_path: Path) -> None:
     text = YAML.replace("  - {role: user", "      One more.\n  - {role: user")
     prompt = load_prompt(write(tmp_path, "prompts/demo/v3.yaml", text))
@@ -177,6 +195,17 @@ def test_the_path_gives_name_and_version(tmp_path: Path, path: str, name: str, v
             'p.yaml:2: demos[0].inputs.a: 1.10 would be read as a number (write "1.10" for text)',
         ),
         ("p.yaml", "messages: [{role: user, content: a}]\ndemos: [{output: x}]", "demos[0]: 'inputs' is missing"),
+        (
+            "p.yaml",
+            "messages: [{role: user, content: a}]\ndemos:\n  - {id: D1, inputs: {}, output: x}\n"
+            "  - {id: D1, inputs: {}, output: y}",
+            "p.yaml:4: demos[1].id: 'D1' is no id of its own (write D1, D2, ... or take it out)",
+        ),
+        (
+            "p.yaml",
+            "messages: [{role: user, content: a}]\ndemos: [{id: L1, inputs: {}, output: x}]",
+            "p.yaml:2: demos[0].id: 'L1' is no id of its own (write D1, D2, ... or take it out)",
+        ),
         (
             "p.yaml",
             "messages: [{role: user, content: a}]\nprovenance: {lines: [L1, L1]}",

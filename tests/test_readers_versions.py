@@ -12,9 +12,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.edits import Edit, Op, apply
+from optimizer.edits import Edit, Op, added_demo, apply
 from optimizer.errors import StoreError, UserError
-from optimizer.prompt import Prompt, build
+from optimizer.prompt import Demo, Prompt, build
 from optimizer.readers.prompts import load_prompt, load_version, parse_prompt
 from optimizer.readers.provenance import EditRecord, Provenance, ScoreRecord
 from optimizer.readers.versions import dump_prompt, find_prompt, list_versions, save_version
@@ -84,6 +84,19 @@ def test_a_version_reads_as_a_person_would_have_written_it() -> None:
         f'  sha256: "{prompt.fingerprint}"\n'
         "  lines: [L1, L2, L4, L3]\n"
     )
+
+
+def test_demos_keep_their_ids_and_rows_and_no_number_returns() -> None:
+    shown = [Demo(inputs={"question": text}, output={"k": text}, row=row) for text, row in (("a", "r1"), ("b", ""))]
+    prompt = apply(PROMPT, [added_demo(demo, cluster="c") for demo in shown])
+    first = dump_prompt(prompt)
+    assert (
+        "demos:\n  - id: D1\n    row: r1\n    inputs:\n      question: a\n    output:\n      k: a\n  - id: D2\n"
+        in first
+    )
+    assert parse_prompt(first, PATH).prompt == replace(prompt, version=1)
+    less = parse_prompt(dump_prompt(apply(prompt, [Edit(op=Op.REMOVE_DEMO, target="D2")])), PATH).prompt
+    assert [demo.id for demo in apply(less, [added_demo(shown[1], cluster="c")]).demos] == ["D1", "D3"]
 
 
 def test_a_prompt_that_a_person_wrote_gets_no_provenance() -> None:

@@ -3,10 +3,10 @@ from typing import Any
 
 import pytest
 
-from optimizer.edits import Edit, Op
+from optimizer.edits import Edit, Op, added_demo
 from optimizer.errors import ErrorKind
 from optimizer.outcome import Outcome, Verdict
-from optimizer.prompt import Prompt
+from optimizer.prompt import Demo, Prompt, build
 from optimizer.results import CallError, Result
 from optimizer.store.codec import codec, dumps, loads
 from tests.sample_run import SEED, WINNER, examples, failed, outcome, result
@@ -21,6 +21,8 @@ from tests.sample_run import SEED, WINNER, examples, failed, outcome, result
         (Result, result(SEED, examples()[0], False)),
         (Result, failed(SEED, examples()[0])),
         (Edit, Edit(op=Op.REMOVE_LINE, target="L1")),
+        (Edit, added_demo(Demo(inputs={"q": {"deep": [1, "x"]}}, output={"k": (1,)}, row="r1"), cluster="c1")),
+        (Prompt, build("p", [("user", "{{ q }}")], demos=[Demo(inputs={"q": 1}, output="x", row="r1")])),
         (tuple[Edit, ...], ()),
         (CallError, CallError(kind=ErrorKind.MALFORMED, message="half a \ud800 pair, a \x00 and \x1b[2J", status=200)),
         (frozenset[str], frozenset({"b", "a"})),

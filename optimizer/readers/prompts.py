@@ -167,9 +167,9 @@ def _problems(file: PromptFile, read: document.Document) -> list[Problem]:
         if place[0] == "demos":
             problem = f"{written} would be read as a number"
             found.append((place, problem, f'write "{written}" for text'))
-    named = [demo.id for demo in file.demos if "id" in demo.model_fields_set]
     for index, demo in enumerate(file.demos):
-        if demo.id in named and (_DEMO_ID.fullmatch(demo.id) is None or named.count(demo.id) > 1):
+        known = demo.id in [other.id for other in file.demos[:index]]
+        if "id" in demo.model_fields_set and (known or _DEMO_ID.fullmatch(demo.id) is None):
             problem = f"{demo.id!r} is no id of its own"
             found.append((("demos", index, "id"), problem, "write D1, D2, ... or take it out"))
     ids = file.provenance.lines if file.provenance else []
