@@ -18,7 +18,8 @@ from optimizer.protect import broken
 from optimizer.results import Evaluation, Result
 from optimizer.round import RunState
 from optimizer.search.study import Champion, is_believed
-from optimizer.tokens import rough_tokens
+from optimizer.tokens import prompt_tokens, rough_tokens
+from optimizer.verdict import NAMED
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,19 +34,22 @@ class Checked:
     """Those that do not pass with the winner."""
 
 
-async def chosen(bench: Bench, state: RunState) -> Champion:
-    """The candidate that the run goes on with: the champion, unless another one is wanted or it may not be."""
-    able = _able(bench, state, (state.baseline, *state.scored, state.champion))
+async def settled(bench: Bench, state: RunState) -> RunState:
+    """The state with the candidate that the run goes on with: its champion, unless another is wanted or it may not be.
+
+    The rounds see to size and protected rows themselves; here it is made sure.
+    """
+    able = _able(bench, state, (state.baseline, *state.scored, state.champion)) or [state.baseline]
+    champion, why = state.champion, ""
     if bench.prefer is not None:
-        best = _preferred(bench, bench.prefer, able)
-    elif any(one.prompt.fingerprint == state.champion.prompt.fingerprint for one in able):
-        return state.champion
-    else:
+        champion, why = _preferred(bench, bench.prefer, able), f"{bench.prefer} is preferred"
+    elif why := _refused(bench, state, champion):
         best = max(able, key=lambda one: one.mean)
-        best = best if is_believed(state.baseline.val, best.val) else state.baseline
-    if best.prompt.fingerprint != state.champion.prompt.fingerprint:
-        await _told(bench, state, best, state.champion)
-    return best
+        champion = best if is_believed(state.baseline.val, best.val) else state.baseline
+    if champion.prompt.fingerprint == state.champion.prompt.fingerprint:
+        return state
+    await _told(bench, state, champion, state.champion, why)
+    return replace(state, champion=champion, stopped=why)
 
 
 async def shortened(bench: Bench, state: RunState, priced: Priced) -> Priced:
@@ -59,28 +63,41 @@ async def shortened(bench: Bench, state: RunState, priced: Priced) -> Priced:
     best = _preferred(bench, bench.prefer, able)
     if best.prompt.fingerprint == priced.winner.prompt.fingerprint:
         return priced
-    await _told(bench, state, best, priced.winner)
+    await _told(bench, state, best, priced.winner, f"{bench.prefer} is preferred")
     return replace(priced, winner=best, lines=_lines(state, best.prompt, priced.lines))
 
 
-async def checked(bench: Bench, state: RunState, priced: Priced) -> Checked:
+async def checked(bench: Bench, state: RunState, priced: Priced, before: Sequence[Champion]) -> Checked:
     """Ask the winner the protected rows of train and val that the seed got right.
 
-    Where a row breaks that the champion keeps, what was taken away since then was not useless: the champion returns.
+    Where a row breaks that a candidate before it keeps, what was taken away since then was not useless, and that
+    candidate returns.
+
+    Args:
+        bench: what candidates are scored with.
+        state: where the run is.
+        priced: the winner with its prices.
+        before: candidates that the winner was made from, the latest first.
     """
     rows = await _kept_by_seed(bench, state)
-    if priced.winner.prompt.fingerprint == state.seed.fingerprint:
-        return Checked(priced=priced, held=len(rows), broken=())
-    found = await _broken(bench, state, priced.winner.prompt, rows)
-    champion = state.champion
-    if found and champion.prompt.fingerprint != priced.winner.prompt.fingerprint and _able(bench, state, [champion]):
-        affordable = bench.evaluator.cost(champion.prompt, rows) <= bench.plan.left(Phase.ATTRIBUTION)
-        if affordable and not await _broken(bench, state, champion.prompt, rows):
-            reason = f"the shorter prompt breaks {', '.join(found)}, which are protected: the champion returns"
-            await bench.tell(Decided(kind="keep champion", round=state.round, reason=reason))
-            lines = _lines(state, champion.prompt, priced.lines)
-            return Checked(priced=replace(priced, winner=champion, lines=lines), held=len(rows), broken=())
-    return Checked(priced=priced, held=len(rows), broken=found)
+    seen = {state.seed.fingerprint}
+    fell: tuple[str, ...] = ()
+    for one in (priced.winner, *before):
+        known = one.prompt.fingerprint in seen
+        seen.add(one.prompt.fingerprint)
+        if one is not priced.winner:
+            costs = bench.evaluator.cost(one.prompt, rows)
+            if known or _refused(bench, state, one) or costs > bench.plan.left(Phase.ATTRIBUTION):
+                continue
+        found = await _broken(bench, state, one.prompt, rows)
+        if not found and one is not priced.winner:
+            reason = f"what was taken away breaks {', '.join(fell)}, protected: it returns"
+            await bench.tell(Decided(kind="put back", round=state.round, reason=reason))
+            priced = replace(priced, winner=one, lines=_lines(state, one.prompt, priced.lines))
+        if not found:
+            return Checked(priced=priced, held=len(rows), broken=())
+        fell = fell or found
+    return Checked(priced=priced, held=len(rows), broken=fell)
 
 
 def unpriced(state: RunState, winner: Champion) -> Priced:
@@ -100,13 +117,20 @@ def the_front(bench: Bench, state: RunState, priced: Priced) -> Decided:
 
 
 def _able(bench: Bench, state: RunState, candidates: Iterable[Champion]) -> list[Champion]:
-    """Those that fit and break no protected val row, each once; of all others no run ends with one."""
+    """Those that a run may end with, scored on all val rows, each once."""
     found: dict[str, Champion] = {}
     for one in candidates:
-        whole = len(one.val.results) == len(state.baseline.val.results)
-        if whole and fits(one.prompt, bench.max_tokens) and not broken(state.baseline.val, one.val, bench.protected):
+        if len(one.val.results) == len(state.baseline.val.results) and not _refused(bench, state, one):
             found.setdefault(one.prompt.fingerprint, one)
     return list(found.values())
+
+
+def _refused(bench: Bench, state: RunState, one: Champion) -> str:
+    """Why no run may end with this candidate; empty where one may."""
+    if not fits(one.prompt, bench.max_tokens):
+        return f"the best prompt has about {prompt_tokens(one.prompt)} tokens, and max_tokens is {bench.max_tokens}"
+    fell = broken(state.baseline.val, one.val, bench.protected)
+    return f"the best prompt breaks protected val rows: {', '.join(fell[:NAMED])}" if fell else ""
 
 
 def _points(bench: Bench, candidates: Iterable[Champion]) -> list[Point]:
@@ -118,9 +142,8 @@ def _preferred(bench: Bench, by: Prefer, candidates: Sequence[Champion]) -> Cham
     return Champion(prompt=best.prompt, val=best.val)
 
 
-async def _told(bench: Bench, state: RunState, taken: Champion, left: Champion) -> None:
+async def _told(bench: Bench, state: RunState, taken: Champion, left: Champion, why: str) -> None:
     """Say why another candidate than the best one is taken."""
-    why = "it does not fit, or breaks a protected row" if bench.prefer is None else f"{bench.prefer} is preferred"
     reason = f"{taken.mean:.1%} on val is taken in place of {left.mean:.1%}: {why}"
     figures = {"candidate": taken.prompt.fingerprint, "in_place_of": left.prompt.fingerprint}
     await bench.tell(Decided(kind="choose", round=state.round, reason=reason, figures=figures))

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from optimizer.attribute import Priced, attribute
-from optimizer.choice import Checked, checked, chosen, shortened, the_front, unpriced
+from optimizer.choice import Checked, checked, settled, shortened, the_front, unpriced
 from optimizer.dataset import Split, groups_of
 from optimizer.errors import BudgetExceeded, ProviderError
 from optimizer.evaluator import Bench, Purpose
@@ -80,9 +80,10 @@ async def run(bench: Bench, seed: Prompt, proposers: Proposers, ends: Ends) -> F
             state = await one_round(bench, proposers, state)
         except BudgetExceeded as error:
             state = await _cut_short(bench, state, error)
+    best, state = state.champion, await settled(bench, state)
     priced = await price(bench, state)
     ends.release()
-    return await finish(bench, ends, state, await checked(bench, state, priced))
+    return await finish(bench, ends, state, await checked(bench, state, priced, (state.champion, best)))
 
 
 async def baseline(bench: Bench, seed: Prompt) -> RunState:
@@ -111,7 +112,7 @@ async def baseline(bench: Bench, seed: Prompt) -> RunState:
 
 async def price(bench: Bench, state: RunState) -> Priced:
     """Price the changed lines, unless nothing changed."""
-    winner = await chosen(bench, state)
+    winner = state.champion
     if winner.prompt.fingerprint == state.seed.fingerprint:
         return Priced(winner=winner, lines=())
     await progress(bench, "pricing lines", 0, state)

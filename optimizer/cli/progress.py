@@ -227,6 +227,8 @@ def _trial_told(tally: Tally, event: TrialEnded) -> str:
 
 
 def _decided_told(_: Tally, event: Decided) -> str:
+    if event.kind == "front":
+        return ""  # A table, for the screen at the end.
     return _cut(f"{event.kind}: {event.reason}", 300)
 
 
