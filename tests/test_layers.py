@@ -50,9 +50,9 @@ SHARED = {"models.gate", "mutate.propose", "mutate.validate"}
 """Files that put their family to work, and so may import all of it: what puts the layers around a provider, what
 runs the proposers, what checks every edit. No plug-in imports them."""
 
-BESIDE_BASE = {"models.faults"}
-"""Files that every plug-in of their family may import: what a refusal over HTTP means. They lie beside
-the base, and are held to a plug-in's imports themselves."""
+BESIDE_BASE = {"models.faults", "mutate.fence", "mutate.limits"}
+"""Files that every plug-in of their family may import: what a refusal over HTTP means, how a request shows foreign
+text, what no edit may lose. They lie beside the base, and are held to a plug-in's imports themselves."""
 
 SANCTIONED = {("mutate", "models.base"), ("metrics", "models.base"), ("targets", "models.base")}
 """Seams that a plug-in of another family may name: it is handed a model, and never builds one."""
