@@ -76,8 +76,9 @@ def _quoted(value: Any) -> str:
     text = " ".join(display(value).split())
     if len(text) > _SHOWN_CHARACTERS:
         text = text[: _SHOWN_CHARACTERS - 1] + "…"
-    # The closing quote keeps a lock's mark at the end of a value from locking the line.
-    return f'"{text}"' if isinstance(value, str) else text
+    # What closes the text keeps a lock's mark at the end of a value from locking the line.
+    bare = not isinstance(value, str) or (text[:1], text[-1:]) in (("{", "}"), ("[", "]"))
+    return text if bare else f'"{text}"'
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -171,7 +171,7 @@ def test_the_id_and_the_slot_of_a_demo_edit() -> None:
     assert len({show("a").id, show("b").id, show("a", "no").id, show("a", {"k": 1}).id, hide("D1").id}) == 5
     assert show("a", cluster="c1").slot == add("x", cluster="c1").slot == "+c1"
     assert hide("D1").slot == "D1"
-    assert show("a\n b", {"k": 1}).text == '"a b" -> {"k": 1}'
+    assert show("a\n b", {"k": 1}).text == show("a\n b", '{"k":\n1}').text == '"a b" -> {"k": 1}'
     long = show("word " * 100, "<!-- keep -->").text or ""
     assert len(long) < 200 and "…" in long and long.endswith('"')
 

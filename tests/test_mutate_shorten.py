@@ -75,6 +75,8 @@ def test_nearly_equal_lines_are_merged_into_the_first() -> None:
         ("Be brief. Thank you.", "Be brief."),
         ("answer, please note that Bob is right", "answer, Bob is right"),
         ("Thank you very much!", ""),
+        ("Be brief. Please be kind, and I would like you to be polite.", "Be brief. Be kind, and be polite."),
+        ('Say "Hi" first. Please say "Bye" at last, please.', 'Say "Hi" first. Say "Bye" at last.'),
         # Left alone: quoted, another meaning, or a negation that would lose its verb.
         ('Say "please" and `thank you`.', 'Say "please" and `thank you`.'),
         ("Do as you please.", "Do as you please."),

@@ -122,20 +122,28 @@ def _without_phrases(line: Line, prompt: Prompt, several: bool) -> Iterator[_Cha
 
 def plainer(text: str) -> str:
     """A line without polite phrases; quotes, code, braces and tags are left as they are."""
-    kept: list[str] = []
+    exact = [found.span() for found in EXACT.finditer(text)]
+    made = ""
     end = 0
-    for exact in EXACT.finditer(text):
-        kept += [POLITE.sub("", text[end : exact.start()]), exact.group()]
-        end = exact.end()
-    made = "".join([*kept, POLITE.sub("", text[end:])])
-    if made == text:
-        return text
-    made = made.rstrip() if text == text.rstrip() else made
-    lead = LEAD.match(made)
-    start = lead.end() if lead else 0
-    was = LEAD.match(text)
-    capital = was is not None and text[was.end() : was.end() + 1].isupper()
-    return made[:start] + (made[start : start + 1].upper() if capital else made[start : start + 1]) + made[start + 1 :]
+    raised = False
+    for found in POLITE.finditer(text):
+        if any(start < found.end() and found.start() < stop for start, stop in exact):
+            continue
+        made += _raised(text[end : found.start()], raised)
+        # What follows a phrase that began a sentence begins it now.
+        raised = (raised and end == found.start()) or (found.group()[0].isupper() and _begins(made))
+        end = found.end()
+    made += _raised(text[end:], raised)
+    return made.rstrip() if end and text == text.rstrip() else made
+
+
+def _raised(text: str, raised: bool) -> str:
+    return text[:1].upper() + text[1:] if raised else text
+
+
+def _begins(before: str) -> bool:
+    """Whether a sentence begins behind this text."""
+    return not LEAD.sub("", before) or before.rstrip().endswith((".", "!", "?"))
 
 
 def _said_by(line: Line, prompt: Prompt) -> tuple[Line, float] | None:
