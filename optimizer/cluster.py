@@ -9,40 +9,23 @@ from __future__ import annotations
 
 import hashlib
 import math
-import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 
+from optimizer.causes import TELLS, Break, Signature, by_cause, known_labels, reason_kind
 from optimizer.dataset import Example
 from optimizer.failures import Cluster, Failure
 from optimizer.results import Evaluation, Score
-from optimizer.wording import LABEL_LENGTH, input_words, quote
+from optimizer.wording import LABEL_LENGTH, input_words, printable, quote
 
-FORBIDDEN = "not "
-"""Goes before a place where values are kept that must not be there."""
-CONFUSED = "confused"
-PATTERN = 3
-"""Rows from which a confusion of two labels is a cause of its own."""
 SAME_ROWS = 0.6
 """Jaccard overlap of members from which two signatures are one cause."""
 MOST_VALUES = 40
 MOST_TERMS = 12
 TIED = 2.33
 """z-score from which a word counts as tied to a cluster: one-sided 1%."""
-QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\d+(?:\.\d+)?')
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Break:
-    """One expectation that one failure broke."""
-
-    failure: Failure
-    """The row."""
-    score: Score
-    """What the metric said."""
-    lost: float
-    """Part of the row's score that this metric lost, in [0, 1]."""
+MOST_LABEL = 160
+"""Characters of a reason that a label shows."""
 
 
 def cluster(examples: Mapping[str, Example], evaluation: Evaluation) -> tuple[Cluster, ...]:
@@ -59,55 +42,12 @@ def cluster(examples: Mapping[str, Example], evaluation: Evaluation) -> tuple[Cl
     ]
     if not breaks:
         return ()
-    labels = known_labels(evaluation)
-    grouped: dict[tuple[str, ...], list[Break]] = defaultdict(list)
-    for found in breaks:
-        grouped[signature(found.score, labels)].append(found)
-    grouped = _pooled(grouped)
+    grouped = by_cause(breaks, known_labels(evaluation))
     total = sum(found.lost for found in breaks) or 1.0
     passing = [examples[r.example] for r in evaluation.results.values() if r.error is None and r.passed]
     usual = document_counts(passing)
     built = [_cluster(parts, total, usual, len(passing)) for parts in _merged(grouped)]
     return tuple(sorted(built, key=lambda c: (-c.share, c.id)))
-
-
-def known_labels(evaluation: Evaluation) -> dict[str, frozenset[str]]:
-    """Place -> the expected labels there, for places whose expected values repeat as labels do.
-
-    Values that must not be there are kept apart, under the place with FORBIDDEN before it.
-    """
-    wanted: dict[str, list[str]] = defaultdict(list)
-    for result in evaluation.results.values():
-        for score in result.scores:
-            if score.wanted is not None:
-                wanted[score.place].append(score.wanted)
-            elif score.got is not None and not score.passed:
-                wanted[FORBIDDEN + score.place].append(score.got)
-    return {
-        place: frozenset(values)
-        for place, values in wanted.items()
-        if len(set(values)) <= max(2, len(values) // 2) and max(map(len, values)) <= LABEL_LENGTH
-    }
-
-
-def signature(score: Score, labels: Mapping[str, frozenset[str]]) -> tuple[str, ...]:
-    """What makes two breaks one cause: the place and, as far as values repeat, the values."""
-    kind = reason_kind(score.reason)
-    if score.wanted is None:
-        names = score.got is not None and score.got in labels.get(FORBIDDEN + score.place, ())
-        return (score.place, kind, score.got or "") if names else (score.place, kind)
-    if score.place not in labels:
-        return (score.place, kind)
-    if score.got is None:
-        return (score.place, kind, score.wanted)
-    if score.got not in labels[score.place]:
-        return (score.place, kind, "outside the labels")
-    return (score.place, CONFUSED, score.wanted, score.got)
-
-
-def reason_kind(reason: str) -> str:
-    """A reason without its quoted values and numbers: the same cause in the same words."""
-    return QUOTED.sub("…", reason)
 
 
 def tied_terms(
@@ -149,31 +89,28 @@ def _lost(score: Score, failure: Failure) -> float:
     return score.weight * (1.0 - score.value) / total
 
 
-def _pooled(grouped: Mapping[tuple[str, ...], list[Break]]) -> dict[tuple[str, ...], list[Break]]:
-    """Confusions of labels that one or two rows show are no pattern: those of one place are told together."""
-    pooled: dict[tuple[str, ...], list[Break]] = defaultdict(list)
-    for key, found in grouped.items():
-        thin = len(key) == 4 and key[1] == CONFUSED and len(found) < PATTERN
-        pooled[(key[0], CONFUSED) if thin else key] += found
-    return pooled
-
-
-def _merged(grouped: Mapping[tuple[str, ...], list[Break]]) -> list[dict[tuple[str, ...], list[Break]]]:
+def _merged(grouped: Mapping[Signature, list[Break]]) -> list[dict[Signature, list[Break]]]:
     """Signatures of one place whose rows nearly coincide become one cause; greedy, from the largest on."""
     order = sorted(grouped, key=lambda key: (-sum(b.lost for b in grouped[key]), key))
-    merged: list[tuple[set[str], dict[tuple[str, ...], list[Break]]]] = []
+    merged: list[dict[Signature, list[Break]]] = []
+    sizes: list[int] = []
+    holders: dict[tuple[str, str], list[int]] = defaultdict(list)
     for key in order:
         rows = {found.failure.example.id for found in grouped[key]}
-        for members, parts in merged:
-            if key[0] == next(iter(parts))[0] and len(rows & members) / len(rows | members) >= SAME_ROWS:
-                parts[key] = grouped[key]
+        common = Counter(number for row in rows for number in holders[key[0], row])
+        for number, both in sorted(common.items()):
+            if both >= SAME_ROWS * (len(rows) + sizes[number] - both):
+                merged[number][key] = grouped[key]
                 break
         else:
-            merged.append((rows, {key: grouped[key]}))
-    return [parts for _, parts in merged]
+            for row in rows:
+                holders[key[0], row].append(len(merged))
+            merged.append({key: grouped[key]})
+            sizes.append(len(rows))
+    return merged
 
 
-def _cluster(parts: Mapping[tuple[str, ...], list[Break]], total: float, usual: Counter[str], passing: int) -> Cluster:
+def _cluster(parts: Mapping[Signature, list[Break]], total: float, usual: Counter[str], passing: int) -> Cluster:
     breaks = [found for found_breaks in parts.values() for found in found_breaks]
     # Not the largest part: which one that is changes from round to round.
     name = "\x00".join(min(parts))
@@ -188,7 +125,7 @@ def _cluster(parts: Mapping[tuple[str, ...], list[Break]], total: float, usual: 
     reasons = _frequent(found.score.reason for found in breaks)
     return Cluster(
         id="c" + hashlib.sha256(name.encode("utf-8", "surrogatepass")).hexdigest()[:6],
-        label=_label(breaks[0].score.place, wanted, got, reasons),
+        label=_told(parts) or _label(breaks[0].score.place, wanted, got, reasons),
         members=members,
         share=sum(lost.values()) / total,
         metrics=tuple(sorted({found.score.metric for found in breaks})),
@@ -209,12 +146,28 @@ def _frequent(values: Iterable[str | None]) -> tuple[str, ...]:
 def _label(place: str, wanted: Sequence[str], got: Sequence[str], reasons: Sequence[str]) -> str:
     where = place.removeprefix("$.") or "text"
     if place == "format" or not (wanted or got):
-        return reasons[0] if reasons else f"{where} is wrong"
+        return _short(reasons[0]) if reasons else f"{where} is wrong"
     if not got:
         return f"{where}: {_named(wanted)} is missing"
     if not wanted:
         return f"{where}: {_named(got)} must not be there"
     return f"{where}: {_named(got)} where {_named(wanted)} is wanted"
+
+
+def _told(parts: Mapping[Signature, list[Break]]) -> str:
+    """The plainest words of a reason for the cause; empty where checks worded it."""
+    if any(key[1] != TELLS for key in parts):
+        return ""
+    kinds: dict[str, list[str]] = defaultdict(list)
+    for one in (one for found in parts.values() for one in found):
+        kinds[reason_kind(one.text)].append(one.text)
+    typical = min(kinds.values(), key=lambda texts: (-len(texts), len(min(texts, key=len)), min(texts)), default=[""])
+    return _short(min(typical, key=lambda text: (len(text), text)).lstrip("-•* "))
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return printable(line if len(line) <= MOST_LABEL else line[: MOST_LABEL - 1] + "…")
 
 
 def _named(values: Sequence[str]) -> str:

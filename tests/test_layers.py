@@ -23,7 +23,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("results", "failures", "outcome", "events", "config"),
     ),
     # 1 pure
-    ("intervals", "stats", "budget", "plan", "verdict", "wording", "protect", "front"),
+    ("intervals", "stats", "budget", "plan", "verdict", "wording", "phrasing", "causes", "protect", "front"),
     # 2 the outside world
     ("models", "metrics", "targets", "executors", "store"),
     # 3 the steps, in order

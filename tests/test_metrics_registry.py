@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from optimizer.cluster import reason_kind
+from optimizer.causes import reason_kind
 from optimizer.config import MetricSpec
 from optimizer.dataset import Example
 from optimizer.errors import ConfigError, ErrorKind, ModelError
