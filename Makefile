@@ -53,11 +53,12 @@ lock: ## Regenerate the lock files (UPGRADE=1 takes newer versions); needs uv
 	@command -v $(UV) >/dev/null || { echo "make lock needs uv (UV=path, where it is not on the PATH)"; exit 1; }
 	@$(COMPILE) pyproject.toml --output-file requirements.lock
 	@$(COMPILE) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
-	@$(COMPILE) pyproject.toml --extra bench --constraint requirements.lock --output-file requirements-bench.lock
+	@$(COMPILE) pyproject.toml --extra bench --no-strip-extras --constraint requirements.lock \
+		--output-file requirements-bench.lock
 	@if grep -nE '://|^(-i|-f|--index|--extra-index|--find-links)' requirements*.lock; \
 		then echo "a lock names an index address: see the lines above"; exit 1; fi
 
-bench: $(VENV)/.dev $(BENCH_VENV)/.peers ## Compare the search with GEPA and MIPROv2 on synthetic worlds; goes on where it stopped
+bench: $(VENV)/.dev $(BENCH_VENV)/.peers ## Compare the search with GEPA, MIPROv2 and HRPO on synthetic worlds; goes on where it stopped
 	@$(BIN)/python benchmarks/search/run.py --tune --peers $(BENCH_VENV)/bin/python
 	@$(BIN)/python benchmarks/search/run.py --peers $(BENCH_VENV)/bin/python
 	@$(BIN)/python benchmarks/search/report.py

@@ -56,7 +56,9 @@ class Shown:
     """What was wanted."""
 
 
-def diagnose(world: World, shown: Sequence[Shown], stated: Sequence[Statement], rng: Random) -> list[Finding]:
+def diagnose(
+    world: World, shown: Sequence[Shown], stated: Sequence[Statement], rng: Random, most: int = MOST_FOUND
+) -> list[Finding]:
     """Rules found in failures, the surest first; then perhaps one that is none."""
     causes: dict[str, list[Row]] = {}
     loose: list[tuple[Row, str, str]] = []
@@ -71,7 +73,7 @@ def diagnose(world: World, shown: Sequence[Shown], stated: Sequence[Statement], 
             loose.append((item.row, name, wanted))
     found: list[Finding] = []
     for rule_id, rows in sorted(causes.items(), key=lambda pair: (-len(pair[1]), chance(rng.random(), pair[0]))):
-        if rng.random() < 1 - (1 - FIND) ** len(rows) and len(found) < MOST_FOUND:
+        if rng.random() < 1 - (1 - FIND) ** len(rows) and len(found) < most:
             found.append(_finding(world.by_rule[rule_id], rows, rng))
     if loose and rng.random() < SPURIOUS:
         found.append(_spurious(world, rng.choice(loose), rng))
@@ -169,6 +171,7 @@ def kept(
     wrong: Sequence[Statement],
     rng: Random,
     locked: frozenset[str] = frozenset(),
+    lost: float = LOST,
 ) -> list[str]:
     """What a rewrite leaves of the old lines; locked ones always."""
     left: list[str] = []
@@ -181,7 +184,7 @@ def kept(
         elif not stated:
             if rng.random() >= SHED:
                 left.append(line)
-        elif rng.random() >= LOST:
+        elif rng.random() >= lost:
             over = any(_overrules(finding, stated[0]) for finding in found) or any(one in wrong for one in stated)
             if not over or rng.random() >= LEARNS:
                 left.append(_reworded(world, line, stated, rng))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from random import Random
 
-from benchmarks.search import reflection
+from benchmarks.search import data_aware, hierarchical, reflection
 from benchmarks.search.reflection import Asked, Shown
 from benchmarks.search.statements import read_prompt
 from benchmarks.search.worlds.world import World, chance
@@ -24,10 +24,10 @@ EXAMPLE = re.compile(
 MARKED = re.compile(r"\[\[ ## (\w+) ## \]\]\n(.*?)(?=\n\n\[\[ ## |\n\nRespond with|\Z)", re.DOTALL)
 
 
-def answer(world: World, messages: Sequence[Mapping[str, str]]) -> str:
-    """The reply to any of the request forms."""
+def answer(world: World, messages: Sequence[Mapping[str, str]], seed: object = None) -> str:
+    """The reply to any of the request forms; of the same messages another one for another seed."""
     texts = [str(message["content"]) for message in messages]
-    rng = Random(chance(world.family, world.seed, *texts))
+    rng = Random(chance(world.family, world.seed, *texts, *([] if seed is None else [seed])))
     last = texts[-1]
     fences = {name: body for name, _, body in FENCED.findall(last)}
     if "failures" in fences:
@@ -37,9 +37,10 @@ def answer(world: World, messages: Sequence[Mapping[str, str]]) -> str:
         return _instruction(world, current.group(1), last, rng)
     marked = dict(MARKED.findall(last))
     if marked:
-        from benchmarks.search.data_aware import reply
-
-        return reply(world, texts[0], marked, rng)
+        return data_aware.reply(world, texts[0], marked, rng)
+    told = hierarchical.reply(world, last, rng)
+    if told is not None:
+        return told
     return "I am sorry, I do not understand."
 
 

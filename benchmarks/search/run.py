@@ -45,11 +45,14 @@ PEERS = {
     "gepa-16": ("gepa_arm", "16"),
     "mipro-light": ("mipro_arm", "light"),
     "mipro-medium": ("mipro_arm", "medium"),
+    "hrpo": ("hrpo_arm", "default"),
 }
 """Arm -> module and its setting."""
+PACKAGES = {"gepa_arm": "gepa", "mipro_arm": "dspy", "hrpo_arm": "opik-optimizer"}
+"""Module -> the package whose version goes into its rows."""
 ARMS = ("label-miner", *ours.WAYS, *PEERS)
 GEPA = ("gepa-3", "gepa-8", "gepa-16")
-WORLDS_VERSION = 2
+WORLDS_VERSION = 3
 """Raised with every change of the worlds or their models; rows of another version are not mixed in."""
 
 
@@ -102,13 +105,13 @@ def is_done(job: Job, rows: Sequence[dict[str, Any]]) -> bool:
     return bool(mine) if job.arm.startswith("mipro") else set(job.budgets) <= mine
 
 
-def run(job: Job, peers: str | None) -> list[dict[str, Any]]:
+def run(job: Job, python: str | None) -> list[dict[str, Any]]:
     """Run, and measure seed prompt and ceiling beside it. Returns one row a budget."""
     world = make_world(job.family, job.seed)
     started = time.perf_counter()
     with running_endpoint() as endpoint:
         if job.arm in PEERS:
-            reached, versions = _peer(job, endpoint, str(peers))
+            reached, versions = _peer(job, endpoint, str(python))
         elif job.arm == "label-miner":
             reached, versions = [asdict(found) for found in miner.run(endpoint, world, job.budgets[0])], {}
         else:
@@ -165,7 +168,7 @@ def _peer(job: Job, endpoint: Endpoint, python: str) -> tuple[list[dict[str, Any
     )
     if done.returncode:
         raise RuntimeError(f"{job.arm} on {job.family} {job.seed} failed:\n{done.stderr[-2000:]}")
-    package = {"gepa_arm": "gepa", "mipro_arm": "dspy"}[module]
+    package = PACKAGES[module]
     asked = f"from importlib.metadata import version; print(version({package!r}))"
     told = subprocess.run([python, "-c", asked], capture_output=True, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1]), {package: told.stdout.strip()}
@@ -194,11 +197,13 @@ def planned(chosen: argparse.Namespace) -> Iterator[Job]:
         yield from jobs(families, GEPA, TUNING_SEEDS, chosen.budgets)
         return
     tuned = rows_of(TUNING)
-    for family in families:
-        best = best_gepa(family, tuned)
-        arms = chosen.arms.split(",") if chosen.arms else [arm for arm in ARMS if arm not in GEPA or arm == best]
-        kept = [arm for arm in arms if chosen.peers or arm not in PEERS]
-        yield from jobs([family], kept, chosen.seeds, chosen.budgets)
+    best = {family: best_gepa(family, tuned) for family in families}
+    # Seed by seed over all families: a benchmark that is cut short is balanced.
+    for seed in chosen.seeds:
+        for family in families:
+            arms = chosen.arms.split(",") if chosen.arms else [a for a in ARMS if a not in GEPA or a == best[family]]
+            kept = [arm for arm in arms if chosen.peers or arm not in PEERS]
+            yield from jobs([family], kept, [seed], chosen.budgets)
 
 
 def main() -> None:
@@ -208,7 +213,9 @@ def main() -> None:
     parser.add_argument("--arms", help="comma-separated; all of them, with GEPA's best minibatch, where left out")
     parser.add_argument("--seeds", type=numbers, default=SEEDS, help="200:215 or 3,5")
     parser.add_argument("--budgets", type=numbers, default=BUDGETS, help="search calls, comma-separated")
-    parser.add_argument("--peers", help="a Python that has gepa, dspy and optuna; without it the peers are left out")
+    parser.add_argument(
+        "--peers", help="a Python that has gepa, dspy and opik-optimizer; without it the peers are left out"
+    )
     parser.add_argument("--tune", action="store_true", help="run GEPA's minibatch sizes on the tuning seeds")
     parser.add_argument("--results", type=Path)
     chosen = parser.parse_args()

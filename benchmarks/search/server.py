@@ -47,7 +47,10 @@ def complete(body: Mapping[str, Any], tally: Tally) -> dict[str, Any]:
     family, seed, role = str(body["model"]).rsplit("-", 2)
     world = make_world(family, int(seed))
     messages = body["messages"]
-    said = (task if role == "task" else requests).answer(world, messages)
+    if role == "task":
+        said = task.answer(world, messages)
+    else:
+        said = requests.answer(world, messages, body.get("seed"))
     asked = sum(tokens(str(message["content"])) for message in messages)
     tally.add(role, asked, tokens(said))
     return {
