@@ -49,7 +49,7 @@ async def settled(bench: Bench, state: RunState) -> RunState:
     if champion.prompt.fingerprint == state.champion.prompt.fingerprint:
         return state
     await _told(bench, state, champion, state.champion, why)
-    return replace(state, champion=champion, stopped=why)
+    return replace(state, champion=champion, refused=why)
 
 
 async def shortened(bench: Bench, state: RunState, priced: Priced) -> Priced:

@@ -135,7 +135,14 @@ async def finish(bench: Bench, ends: Ends, state: RunState, end: Checked) -> Fin
     changed = winner.prompt.fingerprint != state.seed.fingerprint
     test = await _tested(bench, ends, state, winner.prompt) if changed and not end.broken else Tested()
     fell = end.broken or test.broken
-    claim, reason = verdict(test.paired, rows=len(bench.test), stopped=state.stopped, broken=fell, harms=test.harms)
+    claim, reason = verdict(
+        test.paired,
+        rows=len(bench.test),
+        stopped=state.stopped,
+        refused=state.refused,
+        broken=fell,
+        harms=test.harms,
+    )
     if state.cut_short:
         reason += f"; {state.stopped}"
     outcome = Outcome(

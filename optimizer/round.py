@@ -51,6 +51,8 @@ class RunState:
     """Text of a line that was added, replaced or removed -> what that was proposed for."""
     stopped: str = ""
     """Why the rounds ended; empty while they go on."""
+    refused: str = ""
+    """Why the best prompt on val may not be taken; empty where it may."""
     cut_short: bool = False
     """Whether the budget ended the rounds before they came to their end."""
     scored: tuple[Champion, ...] = ()

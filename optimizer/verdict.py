@@ -32,6 +32,7 @@ def verdict(
     *,
     rows: int,
     stopped: str = "",
+    refused: str = "",
     broken: Sequence[str] = (),
     harms: Mapping[str, tuple[int, int]] | None = None,
 ) -> tuple[Verdict, str]:
@@ -41,6 +42,7 @@ def verdict(
         tested: baseline and winner on test; None where no test was made.
         rows: rows of the test split.
         stopped: why the search ended, in words.
+        refused: why the best prompt on val was not taken, in words; empty where it was.
         broken: protected rows that passed with the seed and do not pass with the winner.
         harms: required metric -> rows broken and mended on test, where it got worse; see `harmed`.
     """
@@ -48,7 +50,8 @@ def verdict(
         return Verdict.BLOCKED, _blocked(broken, tested)
     if tested is None:
         search = f" ({stopped})" if stopped else ""
-        why = f"no edit made the prompt better on val{search}, so the seed stays and the test rows stay sealed"
+        why = refused or f"no edit made the prompt better on val{search}"
+        why += ", so the seed stays and the test rows stay sealed"
         return _no_claim(rows, USUAL_SHARE, why)
     if loss_is_shown(tested):
         return Verdict.WORSE, f"on {tested.n} unseen rows the score fell by {-100 * tested.gain:.1f} points"

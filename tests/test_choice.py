@@ -161,9 +161,7 @@ def state_of(bench: Bench, champion: Prompt, *others: Prompt) -> RunState:
     train = asyncio.run(bench.evaluator.evaluate(seed_prompt(), bench.train, purpose))
     baseline = found(bench, seed_prompt())
     scored = tuple(found(bench, prompt) for prompt in others)
-    return RunState(
-        seed=seed_prompt(), baseline=baseline, champion=found(bench, champion), train=train, scored=scored, stopped="x"
-    )
+    return RunState(seed=seed_prompt(), baseline=baseline, champion=found(bench, champion), train=train, scored=scored)
 
 
 @pytest.mark.parametrize(
@@ -182,9 +180,9 @@ def test_the_run_goes_on_with_what_may_be_and_is_wanted(limits: Mapping[str, Any
     state = state_of(bench, of_lines(CURE, SPARE), of_lines(CURE))
     settled_on = asyncio.run(settled(bench, state))
     assert settled_on.champion.prompt.fingerprint == of_lines(*want).fingerprint
-    assert (settled_on.stopped == "x") is (len(want) == 2)
+    assert (settled_on.refused == "") is (len(want) == 2)
     if "max_tokens" in limits:
-        assert f"tokens, and max_tokens is {limits['max_tokens']}" in settled_on.stopped
+        assert f"tokens, and max_tokens is {limits['max_tokens']}" in settled_on.refused
 
 
 def test_a_candidate_that_breaks_a_protected_val_row_ends_no_run() -> None:
@@ -196,7 +194,7 @@ def test_a_candidate_that_breaks_a_protected_val_row_ends_no_run() -> None:
     bench = replace(bench_of(answer, question, size=60, calls=2000)[0], protected=frozenset({"v059"}))
     state = asyncio.run(settled(bench, state_of(bench, of_lines(CURE, SPARE), of_lines(CURE))))
     assert state.champion.prompt.fingerprint == of_lines(CURE).fingerprint
-    assert state.stopped == "the best prompt breaks protected val rows: v059"
+    assert state.refused == "the best prompt breaks protected val rows: v059"
 
 
 def test_a_line_that_pricing_could_do_without_goes_where_shorter_is_wanted() -> None:

@@ -9,6 +9,7 @@ import pytest
 from rich.cells import cell_len
 
 from optimizer.dataset import Split
+from optimizer.edits import without_line
 from optimizer.errors import ProviderError
 from optimizer.events import (
     CallSent,
@@ -16,11 +17,13 @@ from optimizer.events import (
     ClustersFound,
     Decided,
     EditJudged,
+    Event,
     LinePriced,
     ResultKnown,
     RunEnded,
 )
 from optimizer.outcome import Outcome, Phase, Role, Verdict
+from optimizer.prompt import Prompt
 from optimizer.report import one_minute, summary
 from optimizer.report.sheet import fold
 from optimizer.report.wording import interval, money, percent, points, probability, spell
@@ -37,6 +40,7 @@ from tests.sample_run import (
     failed,
     meta,
     outcome,
+    result,
     until,
     worth,
     write,
@@ -397,3 +401,65 @@ def test_figures_as_people_read_them(text, wanted):
 )
 def test_text_is_folded_between_words(text, cells, lines):
     assert fold(text, cells) == lines
+
+
+def ended_with(**changes: Any) -> list[Event]:
+    return [*until(RunEnded, events()), RunEnded(outcome=replace(outcome(), **changes))]
+
+
+def test_protected_rows_that_broke_are_told(tmp_path):
+    write(tmp_path, ended_with(verdict=Verdict.BLOCKED, reason="1 protected row fell", protected=3, broken=("r2",)))
+    told = facts(tmp_path)
+    assert told["protected"] == {"passed": 3, "broken": ["r2"]}
+    assert f"optimizer case r2 {RUN}" in told["next"]
+    page = shown(tmp_path, 100)
+    assert "BLOCKED  1 protected row fell" in page
+    assert " guard  2 of 3 protected rows that passed with the seed still pass\n" in page
+
+
+def test_without_protected_rows_nothing_is_said_of_them(tmp_path):
+    write(tmp_path, events())
+    assert facts(tmp_path)["protected"] == {"passed": 0, "broken": []}
+    assert "guard" not in shown(tmp_path)
+
+
+def with_front(*others: Prompt, usd: float | None = None) -> list[Event]:
+    points = [
+        {"candidate": prompt.fingerprint, "tokens": tokens, "val": val, "usd": usd}
+        for prompt, tokens, val in zip((SEED, *others, WINNER), (12, 18, 25), (0.25, 0.75, 1.0), strict=False)
+    ]
+    made: list[Event] = []
+    for prompt in others:
+        made.append(CandidateMade(prompt=prompt, round=1, origin="trial 2", parent=SEED.fingerprint))
+        for number, row in enumerate(evalset().split(Split.VAL)):
+            found = result(prompt, row, number > 0)
+            made.append(ResultKnown(result=found, split=Split.VAL, phase=Phase.SEARCH, round=1))
+    front = Decided(kind="front", round=1, reason="the front", figures={"prefer": None, "points": points})
+    return [*until(RunEnded, events()), *made, front, RunEnded(outcome=outcome())]
+
+
+SHORT = without_line(SEED, WINNER, "L4")
+
+
+def test_the_front_is_told_against_the_winner(tmp_path):
+    write(tmp_path, with_front(SHORT, usd=0.002))
+    seed, short, best = facts(tmp_path)["front"]
+    assert (seed["is"], short["is"], best["is"]) == ("seed", "", "winner")
+    assert (short["tokens"], short["val"], short["gain"], len(short["broken"])) == (18, 0.75, -0.25, 1)
+    assert short["lacks"] == [{"id": "L4", "text": "Dates are day first."}] and short["other"] == []
+    assert [line["id"] for line in seed["lacks"]] == ["L4"] and [line["id"] for line in seed["other"]] == ["L2"]
+    for width in (60, 100):
+        page = shown(tmp_path, width)
+        assert all(cell_len(line) <= width for line in page.splitlines())
+        assert "18   75.0%       $2.00  -25.0 points" in page
+    assert "-25.0 points, fixes 0, breaks 1; without L4\n" in shown(tmp_path, 120)
+    assert "the seed: -75.0 points, fixes 0, breaks 3; without L4; with other L2\n" in shown(tmp_path, 120)
+
+
+def test_a_front_of_seed_and_winner_is_no_choice(tmp_path):
+    write(tmp_path, [*until(RunEnded, events())][:-1])
+    assert facts(tmp_path)["front"] == []
+    alone = tmp_path / "alone"
+    write(alone, with_front())
+    assert len(facts(alone)["front"]) == 2
+    assert "size against score" not in shown(alone)

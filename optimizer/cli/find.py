@@ -127,11 +127,16 @@ def _is_proven(outcome: Outcome | None) -> bool:
 
 
 def _warning(run: str, outcome: Outcome | None, *, changed: bool) -> str:
+    from optimizer.outcome import Verdict
+
     if outcome is None:
         return f"run {run} has not ended: this is its best prompt so far, and its gain is not tested"
     if not changed:
         return f"run {run} kept the prompt that it began with: {outcome.verdict}"
-    return "" if _is_proven(outcome) else f"unproven: run {run} ended with {outcome.verdict}: {outcome.reason}"
+    if _is_proven(outcome):
+        return ""
+    unproven = "unproven: " if outcome.verdict in (Verdict.TOO_SMALL, Verdict.NOT_SHOWN) else ""
+    return f"{unproven}run {run} ended with {outcome.verdict}: {outcome.reason}"
 
 
 def _of_version(target: str) -> Taken:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from optimizer.outcome import Verdict
+from optimizer.report.front import draw, is_choice
 from optimizer.report.sheet import STAND_IN, Sheet
 from optimizer.report.summary import summary
 from optimizer.report.wording import (
@@ -62,6 +63,8 @@ def screen(facts: Facts, width: int = 80, color: bool = False) -> Text:
     _spent(sheet, facts)
     _clusters(sheet, facts)
     _lines(sheet, facts)
+    if is_choice(facts["front"], facts["prefer"]):
+        draw(sheet, facts["front"], lambda text: _marked(facts, text))
     _tries(sheet, facts)
     _next(sheet, facts)
     return sheet.text
@@ -117,7 +120,19 @@ def _figures(sheet: Sheet, facts: Facts) -> None:
         if rows:
             more = f", ... and {len(rows) - MOST_IDS} more" if len(rows) > MOST_IDS else ""
             sheet.fact("", f"{name}: {', '.join(rows[:MOST_IDS])}{more}", "red" if name == "broken" else "")
+    _protected(sheet, facts)
     _size(sheet, facts)
+
+
+def _protected(sheet: Sheet, facts: Facts) -> None:
+    guarded = facts["protected"]
+    if not guarded or not guarded["passed"]:
+        return
+    fell = len(guarded["broken"])
+    held = f"{guarded['passed'] - fell} of {counted(guarded['passed'], 'protected row')} that passed with the seed"
+    sheet.fact(
+        "guard", _marked(facts, f"{held} still {'passes' if guarded['passed'] == 1 else 'pass'}"), "red" if fell else ""
+    )
 
 
 def _error(error: Facts) -> str:

@@ -10,10 +10,12 @@ from typing import Any
 from optimizer.dataset import Split, groups_of
 from optimizer.outcome import Comparison, LineWorth, Outcome, Phase, Role
 from optimizer.prompt import Prompt
+from optimizer.report.front import front
 from optimizer.stats import compare
 from optimizer.store.figures import ClusterChange, PerCall, cluster_changes, flips, per_call, row_errors
 from optimizer.store.reader import RunReader, RunStatus
 from optimizer.store.totals import Spending, spending
+from optimizer.tokens import prompt_tokens
 
 MOST_ERRORS = 1000
 """Rows with an error that are listed."""
@@ -78,6 +80,9 @@ def _about(facts: Facts) -> dict[str, Any]:
         "rounds": reader.query("SELECT COUNT(*) FROM clusterings")[0][0],
         "trials": reader.query("SELECT COUNT(*) FROM trials")[0][0],
         "figures": {} if outcome is None else dict(outcome.figures),
+        "protected": None if outcome is None else {"passed": outcome.protected, "broken": list(outcome.broken)},
+        "max_tokens": meta.search.get("max_tokens"),
+        "prefer": meta.search.get("prefer"),
         "next": commands(facts),
     }
 
@@ -200,6 +205,7 @@ def _prompt(facts: Facts) -> dict[str, Any]:
             "text": winner.text if winner else None,
             "fingerprint": best,
             "lines": len(winner.lines) if winner else None,
+            "tokens": prompt_tokens(winner) if winner else None,
         },
         "seed": {
             "name": meta.prompt,
@@ -208,9 +214,11 @@ def _prompt(facts: Facts) -> dict[str, Any]:
             "text": facts.seed.text if facts.seed else None,
             "fingerprint": seed,
             "lines": len(facts.seed.lines) if facts.seed else None,
+            "tokens": prompt_tokens(facts.seed) if facts.seed else None,
         },
         "lines": [_line(worth) for worth in facts.reader.lines()],
         "tries": _tries(facts),
+        "front": front(facts.reader, seed, winner),
     }
 
 
@@ -290,7 +298,9 @@ def commands(facts: Facts) -> list[str]:
     path, version = _written(facts)
     before = _ref(meta.prompt, meta.prompt_version, meta.prompt_path)
     after = _ref(meta.prompt, version, path or reader.id)
-    steps = [f"optimizer diff {before} {after}", failures]
+    broken = facts.outcome.broken[:1] if facts.outcome else ()
+    cases = [f"optimizer case {shlex.quote(row)} {run}" for row in broken]
+    steps = [f"optimizer diff {before} {after}", *cases, failures]
     if reader.status is RunStatus.COMPLETE and path is not None:
         steps.append(f"optimizer apply {run} --file FILE --key KEY")
     return steps
