@@ -10,7 +10,7 @@ from random import Random
 
 import pytest
 
-from benchmarks.search import plot, reflection, report, requests, task
+from benchmarks.search import hierarchical, plot, reflection, report, requests, task
 from benchmarks.search import run as bench
 from benchmarks.search.arms import miner, ours
 from benchmarks.search.endpoint import Endpoint, running_endpoint
@@ -21,10 +21,13 @@ from benchmarks.search.wording import phrase, plainly
 from benchmarks.search.worlds import FAMILIES, make_world, making
 from benchmarks.search.worlds.world import Row, World
 from optimizer.dataset import Example
+from optimizer.failures import Cluster, Failure
 from optimizer.intake import take_in as load
 from optimizer.metrics.base import MetricContext
+from optimizer.mutate import rewrite
+from optimizer.prompt import build
 from optimizer.readers.config import load_config
-from optimizer.results import Completion, Score
+from optimizer.results import Completion, Result, Score
 
 ROOT = Path(__file__).parent.parent
 SEED = 900
@@ -190,11 +193,36 @@ def rewritten(world: World, prompt: str, rows: Sequence[Row]) -> str:
         f"## Feedback\nWrong.\nExpected: {world.wanted_text(row)}\n\n"
         for number, row in enumerate(rows, 1)
     )
-    asked = (
+    message = (
         "I provided an assistant with the following instructions to perform a task for me:\n"
         f"```\n{prompt}\n```\n\nThe following are examples:\n```\n{told}\n```\n\nProvide the new instructions."
     )
-    return requests.answer(world, [{"role": "user", "content": asked}]).split("```")[1].strip()
+    return asked(world, message).split("```")[1].strip()
+
+
+@pytest.mark.parametrize("family", FLAWED)
+def test_a_whole_prompt_is_written_as_our_rewriter_asks_for_it(family: str) -> None:
+    world = make_world(family, SEED)
+    rows = [row for row in world.split("train") if row.cause and row.truth == row.expected != row.base][:8]
+    prompt = build("world", [("system", ours.written(world)), ("user", "{{ text }}")])
+    found = Cluster(id="c0", label="wrong", share=1.0, members=tuple(failure(world, row) for row in rows))
+    user = rewrite.material(prompt, [found], ())
+    messages = [{"role": "system", "content": rewrite.SYSTEM}, {"role": "user", "content": user}]
+    made = rewrite.parse_rewrite(requests.answer(world, messages), prompt)
+    assert [message.role for message in made.messages] == ["system", "user"]
+    assert made.messages[1].text == "{{ text }}"
+    assert {line.content for line in made.lines if line.locked} == world.locked
+    stated = read_prompt(world, made.messages[0].text).statements
+    assert any(statement.value == row.expected["answer"] for statement in stated for row in rows)
+
+
+def failure(world: World, row: Row) -> Failure:
+    """A row as our own run knows it when the model failed on it."""
+    scores = (Score(metric="label", value=0.0, passed=False, reason=score(world, row, world.write(row.base))[1]),)
+    output = Completion(text=world.write(row.base))
+    result = Result(example=row.id, candidate="seed", completion=output, scores=scores)
+    example = Example(id=row.id, inputs={"text": row.text}, expected=world.wanted(row))
+    return Failure(example=example, result=result)
 
 
 def test_more_failures_of_one_cause_make_it_surer_to_be_found() -> None:
@@ -217,6 +245,43 @@ def test_a_rewrite_of_the_whole_prompt_keeps_its_frame_and_adds_what_failures_sh
     assert any(
         statement.value == row.expected["answer"] for statement in read_prompt(world, made).statements for row in rows
     )
+
+
+def test_root_causes_of_batches_become_rules_of_the_prompt() -> None:
+    world = make_world("slots", SEED)
+    rows = [row for row in world.split("train") if row.cause and row.truth == row.expected][:20]
+    cases = "\n\n".join(
+        f"Test Case #{number} (ID: x, Trial: None)\nScores:\n  - answer_score: 0.000\n    Reason: wrong\n"
+        f"Input: {row.text}\nExpected: {world.wanted_text(row)}\nOutput: {world.write(row.base)}"
+        for number, row in enumerate(rows, 1)
+    )
+    batch = json.loads(asked(world, f"{hierarchical.BATCH}\n\nTEST RESULTS:\n```\n{cases}\n```"))["failure_modes"]
+    assert batch
+    told = "\n".join(
+        f"  - {mode['name']}\n    Description: {mode['description']}\n    Root Cause: {mode['root_cause']}"
+        for mode in batch
+    )
+    synthesis = f"{hierarchical.SYNTHESIS}\n\nBatch 1 (Test Cases 1-20):\n{told}\nBatch 2 (Test Cases 21-25):\n{told}"
+    unified = json.loads(asked(world, synthesis))
+    assert (unified["total_test_cases"], unified["num_batches"]) == (25, 2)
+    modes = unified["unified_failure_modes"]
+    assert {mode["root_cause"] for mode in modes} <= {mode["root_cause"] for mode in batch}
+    assert len(modes) == len({mode["root_cause"] for mode in modes})
+    messages = [{"role": "system", "content": world.prompt}, {"role": "user", "content": "{text}"}]
+    mode = modes[0]
+    improve = (
+        f"{hierarchical.IMPROVE} identified.\n\n--- Prompt: task ---\n```\n{messages}\n```\n\n - Name: {mode['name']}\n"
+        f" - Description: {mode['description']}\n - Root Cause: {mode['root_cause']}\n"
+    )
+    made = json.loads(asked(world, improve))["task"]["messages"]
+    assert made[1] == messages[1]
+    (stated,) = read_prompt(world, made[0]["content"]).statements
+    assert stated.key == read_prompt(world, mode["root_cause"]).statements[0].key
+
+
+def asked(world: World, text: str) -> str:
+    """What the reflection model says to one message."""
+    return requests.answer(world, [{"role": "user", "content": text}])
 
 
 def test_a_proposer_of_data_gets_its_marked_fields() -> None:

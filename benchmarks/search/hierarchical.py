@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
-from benchmarks.search.reflection import DOUBT, LOST, USELESS, Shown, diagnose, kept
+from benchmarks.search.reflection import DOUBT, USELESS, Shown, diagnose, kept
 from benchmarks.search.statements import Statement, read_prompt, read_sentence
 from benchmarks.search.wording import Finding, phrase, plainly, platitude
 from benchmarks.search.worlds.world import World
@@ -18,8 +18,6 @@ from benchmarks.search.worlds.world import World
 BATCH = "You are analyzing evaluation results to identify failure patterns."
 SYNTHESIS = "You are synthesizing root cause analyses from multiple batches of evaluation results."
 IMPROVE = "You are an expert prompt engineer. You are given one or more prompts and a failure mode"
-LOST_BY_SURGERY = LOST / 3
-"""How often a rule is lost: its request asks for targeted changes."""
 MOST_IN_BATCH = 5
 """Rules that the analysis of a batch states, at most: it is asked for all distinct failures."""
 DROPPED = 0.7
@@ -113,7 +111,7 @@ def _mended(world: World, prompt: str, description: str, cause: str, rng: Random
     fresh = [finding for finding in found if finding.key not in known]
     instead = INSTEAD.search(description)
     wrong = _doubted(stated, found, instead.group(1), rng) if instead else []
-    lines = kept(world, prompt.split("\n"), fresh, wrong, rng, lost=LOST_BY_SURGERY)
+    lines = kept(world, prompt.split("\n"), fresh, wrong, rng, careful=True)
     lines += [phrase(world, finding, rng) for finding in fresh]
     if rng.random() < USELESS:
         lines.append(platitude(rng))

@@ -32,6 +32,8 @@ USELESS = 0.25
 """How often a call adds a sentence that says nothing."""
 LOST = 0.06
 """How often a rewrite of a whole prompt loses one of its rules."""
+LOST_BY_CARE = 0.02
+"""The same where the request asks to change little."""
 REWORDED = 0.3
 """How often it says an old rule in other words."""
 LEARNS = 0.7
@@ -146,7 +148,7 @@ def is_idle(world: World, line: str) -> bool:
     """Whether a line says nothing: no rule, and no part of the task."""
     parts = sentences(line)
     frame = frame_of(world)
-    return bool(parts) and not any(part in frame or read_sentence(world, part) for part in parts)
+    return bool(parts) and "{{" not in line and not any(part in frame or read_sentence(world, part) for part in parts)
 
 
 def rewritten(
@@ -171,9 +173,9 @@ def kept(
     wrong: Sequence[Statement],
     rng: Random,
     locked: frozenset[str] = frozenset(),
-    lost: float = LOST,
+    careful: bool = False,
 ) -> list[str]:
-    """What a rewrite leaves of the old lines; locked ones always."""
+    """What a rewrite leaves of the old lines; locked ones always. One that is asked to change little is careful."""
     left: list[str] = []
     frame = frame_of(world)
     for line in lines:
@@ -184,7 +186,7 @@ def kept(
         elif not stated:
             if rng.random() >= SHED:
                 left.append(line)
-        elif rng.random() >= lost:
+        elif rng.random() >= (LOST_BY_CARE if careful else LOST):
             over = any(_overrules(finding, stated[0]) for finding in found) or any(one in wrong for one in stated)
             if not over or rng.random() >= LEARNS:
                 left.append(_reworded(world, line, stated, rng))

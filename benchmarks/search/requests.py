@@ -10,10 +10,14 @@ from random import Random
 from benchmarks.search import data_aware, hierarchical, reflection
 from benchmarks.search.reflection import Asked, Shown
 from benchmarks.search.statements import read_prompt
+from benchmarks.search.wording import phrase
 from benchmarks.search.worlds.world import World, chance
 
 FENCED = re.compile(r"<(prompt|failures|passing|attempts)-([0-9a-f]+)>\n(.*?)\n</\1-\2>", re.DOTALL)
 LINE = re.compile(r"^(L\w+)\| (.*?)(  \(locked\))?$", re.MULTILINE)
+MESSAGE = re.compile(r"^\[(system|user|assistant)\]$")
+WHOLE = '"prompt": ['
+"""What a request of ours for a whole prompt says of its reply."""
 REFLECTIVE = re.compile(
     r"following instructions to perform a task for me:\n```\n(.*?)\n```\n\nThe following are", re.DOTALL
 )
@@ -31,7 +35,7 @@ def answer(world: World, messages: Sequence[Mapping[str, str]], seed: object = N
     last = texts[-1]
     fences = {name: body for name, _, body in FENCED.findall(last)}
     if "failures" in fences:
-        return _edits(world, fences, rng)
+        return (_whole if WHOLE in texts[0] else _edits)(world, fences, rng)
     current = REFLECTIVE.search(last)
     if current is not None:
         return _instruction(world, current.group(1), last, rng)
@@ -55,6 +59,30 @@ def _edits(world: World, fences: Mapping[str, str], rng: Random) -> str:
         spared=frozenset(str(edit["target"]) for edit in attempts if edit["op"] == "remove_line"),
     )
     return reflection.edits(world, asked, rng)
+
+
+def _whole(world: World, fences: Mapping[str, str], rng: Random) -> str:
+    """A whole prompt in JSON, message by message: lines are repeated, dropped and added, as the request asks."""
+    messages: list[tuple[str, list[tuple[str, bool]]]] = []
+    for text in fences["prompt"].split("\n"):
+        if head := MESSAGE.match(text):
+            messages.append((head.group(1), []))
+        elif line := LINE.match(text):
+            messages[-1][1].append((line.group(2), bool(line.group(3))))
+    shown = _rows(world, fences["failures"])
+    stated = read_prompt(world, "\n".join(text for _, lines in messages for text, _ in lines)).statements
+    found = reflection.diagnose(world, shown, stated, rng)
+    wrong = reflection.doubted(world, shown, stated, rng)
+    made = []
+    for number, (role, lines) in enumerate(messages):
+        texts = [text for text, _ in lines]
+        if role == "system":
+            stays = frozenset(text for text, locked in lines if locked)
+            texts = reflection.kept(world, texts, found, wrong, rng, locked=stays, careful=True)
+        if number == 0:
+            texts += [phrase(world, finding, rng) for finding in found]
+        made.append({"role": role, "text": "\n".join(texts)})
+    return json.dumps({"diagnosis": "rules of the house were not stated", "prompt": made})
 
 
 def _rows(world: World, fenced: str) -> list[Shown]:
