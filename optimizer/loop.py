@@ -144,7 +144,7 @@ async def finish(bench: Bench, ends: Ends, state: RunState, end: Checked) -> Fin
         harms=test.harms,
     )
     if state.cut_short:
-        reason += f"; {state.stopped}"
+        reason += "; the budget ended the search early: a larger one searches further"
     outcome = Outcome(
         verdict=claim,
         reason=reason,

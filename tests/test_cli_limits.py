@@ -159,3 +159,20 @@ def test_a_blocked_run_says_what_broke_wherever_it_is_listed(tmp_path: Path, mon
     done: Done = cli("runs")
     assert "BLOCKED" in done.out
     assert cli("export", "text", sample_run.RUN).err.startswith(f"error: run {sample_run.RUN} ended with BLOCKED")
+
+
+def test_a_budget_that_ends_the_search_leaves_enough_for_the_test(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(ROOT / "evals", tmp_path / "evals")
+    shutil.copytree(ROOT / "prompts" / "reviews", tmp_path / "prompts" / "reviews")
+    monkeypatch.chdir(tmp_path)
+    path = Path("evals/reviews.yaml")
+    lines = [line for line in path.read_text("utf-8").splitlines() if not line.startswith("budget:")]
+    path.write_text("\n".join([*lines, "budget: {tokens: 30000}", ""]), "utf-8")
+    done = cli("run", path, "--run-id", "poor", "--json")
+    facts = done.json
+    assert done.code == 0 and facts["test"]["n"] == 65 and facts["tokens"] <= 30000
+    assert facts["reason"].endswith("; the budget ended the search early: a larger one searches further")
+    assert "stop: the budget ended the search: budget of 30000 tokens reached at " in done.err
+    assert facts["calls"]["by_phase"]["test"] == 2 * 65 and facts["prompt"]["version"] == 2
