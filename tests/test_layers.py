@@ -23,7 +23,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         *("results", "failures", "outcome", "events", "config"),
     ),
     # 1 pure
-    ("intervals", "stats", "budget", "plan", "verdict", "wording", "phrasing", "causes", "protect", "front"),
+    (
+        *("intervals", "repeats", "stats", "budget", "plan", "verdict", "protect", "front"),
+        *("wording", "phrasing", "causes", "lifecycle"),
+    ),
     # 2 the outside world
     ("models", "metrics", "targets", "executors", "store"),
     # 3 the steps, in order
