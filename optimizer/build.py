@@ -200,6 +200,7 @@ class Live:
             sink=sink,
             plan=plan,
             known=known,
+            repeats=self.config.repeats,
         )
         return Bench(
             evaluator=evaluator,
@@ -267,6 +268,7 @@ def _plan(loaded: Loaded) -> Plan:
         val=sizes[Split.VAL],
         test=sizes[Split.TEST],
         protected=before_test,
+        repeats=loaded.config.repeats,
     )
 
 

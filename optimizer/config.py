@@ -145,3 +145,5 @@ class RunConfig:
     """Most tokens of the prompt, by our estimate; None is no limit."""
     prefer: Prefer | None = None
     """What is wanted where scores are as good; None is the score alone."""
+    repeats: int = 1
+    """Times that each row is asked; its scores are the means."""

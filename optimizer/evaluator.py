@@ -15,11 +15,12 @@ from optimizer.dataset import Example, Split
 from optimizer.errors import ModelError
 from optimizer.events import Event, ResultKnown, Sink
 from optimizer.executors.base import Executor, Job
-from optimizer.metrics import score_output
+from optimizer.metrics import score_output, threshold_of
 from optimizer.metrics.base import Metric, MetricContext
 from optimizer.outcome import Phase
 from optimizer.plan import Plan
 from optimizer.prompt import Prompt
+from optimizer.repeats import joined
 from optimizer.results import CallError, Evaluation, Result
 from optimizer.targets.base import Output, Target
 from optimizer.tokens import prompt_tokens
@@ -39,7 +40,7 @@ class Purpose:
 
 @dataclass(kw_only=True, slots=True)
 class Evaluator:
-    """Scores candidates on rows; each (candidate, row) once."""
+    """Scores candidates on rows; each (candidate, row) once, with as many repeats as are wanted."""
 
     target: Target
     """What is being improved."""
@@ -53,6 +54,8 @@ class Evaluator:
     """Counts what is asked."""
     known: dict[tuple[str, str], Result] = field(default_factory=dict)
     """(candidate fingerprint, example id) -> result: of this run, or of the part that is being resumed."""
+    repeats: int = 1
+    """Times that each row is asked; its scores are the means."""
 
     async def evaluate(self, candidate: Prompt, rows: Sequence[Example], purpose: Purpose) -> Evaluation:
         """Score one candidate on rows; errors come back as results with an error.
@@ -66,13 +69,15 @@ class Evaluator:
         self, wanted: Sequence[tuple[Prompt, Sequence[Example]]], purpose: Purpose
     ) -> list[Evaluation]:
         """Score several candidates side by side, each on rows of its own; evaluations in the order asked."""
-        jobs: dict[tuple[str, str], Job] = {}
+        jobs: dict[str, Job] = {}
         for candidate, rows in wanted:
             fingerprint = candidate.fingerprint
-            self.plan.take(purpose.phase, {row_key(fingerprint, row) for row in rows})
+            self.plan.take(purpose.phase, self._keys(candidate, rows))
             for row in rows:
                 if (fingerprint, row.id) not in self.known:
-                    jobs[fingerprint, row.id] = Job(candidate=candidate, example=row, phase=purpose.phase)
+                    for sample in range(self.repeats):
+                        job = Job(candidate=candidate, example=row, phase=purpose.phase, sample=sample)
+                        jobs[row_key(fingerprint, row, sample)] = job
         await self._score(list(jobs.values()), purpose)
         return [
             Evaluation(
@@ -83,7 +88,10 @@ class Evaluator:
         ]
 
     async def _score(self, jobs: Sequence[Job], purpose: Purpose) -> None:
-        """Run jobs and record their results; many results share one commit, and each is durable at the end."""
+        """Run jobs and record their results; many results share one commit, and each is durable at the end.
+
+        Where the run stops midway, a row of which a repeat is missing has no result; its answers are kept by the gate.
+        """
         kept: list[asyncio.Task[None]] = []
         try:
             async with aclosing(self.stream(jobs)) as results:
@@ -96,15 +104,29 @@ class Evaluator:
             await asyncio.gather(*kept)
 
     async def stream(self, jobs: Sequence[Job]) -> AsyncGenerator[Result, None]:
-        """Results in the order in which they arrive; nothing is remembered."""
+        """Results of whole rows in the order in which they are complete; nothing is remembered."""
+        thresholds = [threshold_of(metric) for metric in self.metrics]
+        begun: dict[tuple[str, str], dict[int, Result]] = {}
         async with aclosing(self.executor.map(self.target, jobs)) as done:
             async for job, output in done:
-                yield await self._result(job.candidate.fingerprint, job.example, output)
+                result = await self._result(job.candidate.fingerprint, job.example, output)
+                repeats = begun.setdefault((result.candidate, result.example), {})
+                repeats[job.sample] = result
+                if len(repeats) == self.repeats:
+                    # By their index: the order of arrival decides nothing.
+                    yield joined([repeats[sample] for sample in sorted(repeats)], thresholds)
 
     def cost(self, candidate: Prompt, rows: Sequence[Example]) -> int:
         """Requests that scoring these rows would add to the plan."""
+        return len(self.plan.fresh(self._keys(candidate, rows)))
+
+    def requests(self, rows: Sequence[Example]) -> int:
+        """Requests that a candidate which was never asked takes on these rows."""
+        return self.repeats * len(rows)
+
+    def _keys(self, candidate: Prompt, rows: Sequence[Example]) -> set[str]:
         fingerprint = candidate.fingerprint
-        return len(self.plan.fresh({row_key(fingerprint, row) for row in rows}))
+        return {row_key(fingerprint, row, sample) for row in rows for sample in range(self.repeats)}
 
     async def _result(self, fingerprint: str, example: Example, output: Output | ModelError) -> Result:
         if isinstance(output, ModelError):
@@ -168,9 +190,9 @@ def as_error(error: ModelError) -> CallError:
     return CallError(kind=error.kind, message=error.message, status=error.status, attempts=error.attempts)
 
 
-def row_key(fingerprint: str, example: Example) -> str:
-    """What the plan counts: one candidate on one row is one request."""
-    return f"{fingerprint}:{example.id}"
+def row_key(fingerprint: str, example: Example, sample: int = 0) -> str:
+    """What the plan counts: one candidate on one row, asked once, is one request."""
+    return f"{sample}:{fingerprint}:{example.id}" if sample else f"{fingerprint}:{example.id}"
 
 
 def by_id(examples: Sequence[Example]) -> Mapping[str, Example]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from optimizer.config import Prefer, RunConfig
@@ -70,7 +70,8 @@ def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
     """Read and check all files of a run. Raises UserError with every problem found; sends nothing."""
     evalset, ledger = load_eval_set(config, write=False)
     prompt = load_prompt(config.prompt, ledger.fields)
-    warnings = (*ledger.warnings, *check_variables(prompt, evalset.examples, str(config.prompt)))
+    odd = check_variables(prompt, evalset.examples, str(config.prompt))
+    warnings = (*ledger.warnings, *odd, *_idle_repeats(config, prompt))
     try:
         metrics = build_metrics(config.metrics, config.path.parent)
     except ConfigError as error:
@@ -89,6 +90,18 @@ def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
         warnings=warnings,
         protected=guarded,
     )
+
+
+def _idle_repeats(config: RunConfig, prompt: Prompt) -> Iterator[str]:
+    """What makes repeats likely to repeat themselves."""
+    params = {**config.model.params, **prompt.params}
+    cold = "temperature 0" if params.get("temperature") == 0 else "a seed" if params.get("seed") is not None else ""
+    # The stand-in has a seed for each repeat.
+    if config.repeats > 1 and cold and config.model.provider != "offline":
+        yield (
+            f"{shown(config.path)}: repeats: {config.repeats} with {cold} among the parameters: most models then "
+            "give the same answer each time, which is paid for each time"
+        )
 
 
 def check_wishes(loaded: Loaded) -> None:

@@ -43,29 +43,31 @@ class Plan:
         self.asked[phase] |= self.fresh(keys)
 
 
-def plan_for(*, calls: int | None, train: int, val: int, test: int, protected: int = 0) -> Plan:
+def plan_for(*, calls: int | None, train: int, val: int, test: int, protected: int = 0, repeats: int = 1) -> Plan:
     """Share out a budget of calls.
 
     The test takes 2 x test rows first, and the check of the winner on the protected rows of train and val one each; a
     quarter of the rest is reserved for attribution; the remainder is the search's limit, baseline and mutator
-    included. The check is counted as attribution. Raises BudgetExceeded where that cannot buy the baseline and one
-    proposal, with the number that would do.
+    included. The check is counted as attribution. Every row takes `repeats` requests. Raises BudgetExceeded where that
+    cannot buy the baseline and one proposal, with the number that would do.
     """
-    total = max(MIN_CALLS, DEFAULT_CALLS_PER_ROW * (train + val + test)) if calls is None else calls
-    first = 2 * test + protected
+    total = max(MIN_CALLS, DEFAULT_CALLS_PER_ROW * repeats * (train + val + test)) if calls is None else calls
+    kept = repeats * protected
+    first = 2 * repeats * test + kept
     rest = total - first
     attribution = int(max(rest, 0) * ATTRIBUTION_SHARE)
     search = rest - attribution
-    needed_search = train + val + 1
+    needed_search = repeats * (train + val) + 1
     if search < needed_search:
         needed = first + _rest_for(needed_search)
         check = f", {protected} protected rows" if protected else ""
+        each = f", each row asked {repeats} times" if repeats > 1 else ""
         raise BudgetExceeded(
             f"budget of {total} calls cannot buy the baseline ({train} train + {val} val rows), one proposal{check} "
-            f"and the test (2 x {test} rows); set budget.calls to {needed} or more, or use fewer rows"
+            f"and the test (2 x {test} rows){each}; set budget.calls to {needed} or more, or use fewer rows"
         )
-    limits = {Phase.SEARCH: search, Phase.TEST: 2 * test, Phase.ATTRIBUTION: attribution + protected}
-    return Plan(limits=limits, kept=protected)
+    limits = {Phase.SEARCH: search, Phase.TEST: 2 * repeats * test, Phase.ATTRIBUTION: attribution + kept}
+    return Plan(limits=limits, kept=kept)
 
 
 def _rest_for(search: int) -> int:

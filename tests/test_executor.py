@@ -40,7 +40,7 @@ class Rows:
     under_way: int = 0
     peak: int = 0
 
-    async def run(self, candidate: Prompt, example: Example, phase: Phase) -> Output:
+    async def run(self, candidate: Prompt, example: Example, phase: Phase, sample: int = 0) -> Output:
         number = example.inputs["q"]
         self.started.append((number, now()))
         self.under_way += 1

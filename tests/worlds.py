@@ -28,7 +28,7 @@ class FunctionTarget:
     answer: Callable[[str, Example], str]
     calls: list[tuple[str, str]] = field(default_factory=list)
 
-    async def run(self, candidate: Prompt, example: Example, phase: Phase) -> Output:
+    async def run(self, candidate: Prompt, example: Example, phase: Phase, sample: int = 0) -> Output:
         self.calls.append((candidate.fingerprint, example.id))
         return Output(completion=Completion(text=self.answer(candidate.text, example)))
 
@@ -39,7 +39,7 @@ class OneByOne:
     async def map(self, target: Target, jobs: Sequence[Job]) -> AsyncGenerator[tuple[Job, Output | ModelError], None]:
         for job in jobs:
             try:
-                yield job, await target.run(job.candidate, job.example, job.phase)
+                yield job, await target.run(job.candidate, job.example, job.phase, job.sample)
             except ModelError as error:
                 yield job, error
 

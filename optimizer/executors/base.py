@@ -16,7 +16,7 @@ from optimizer.targets.base import Target as Target
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Job:
-    """One candidate on one row."""
+    """One candidate on one row, asked once."""
 
     candidate: Prompt
     """The prompt."""
@@ -24,6 +24,8 @@ class Job:
     """The row."""
     phase: Phase
     """What it is run for."""
+    sample: int = 0
+    """Which of the row's repeats, from 0 on."""
 
 
 class Executor(Protocol):

@@ -94,7 +94,7 @@ class _Crew:
             if self._stopped or (job := next(queue, None)) is None:
                 return
             try:
-                output: Output | ModelError = await self._target.run(job.candidate, job.example, job.phase)
+                output: Output | ModelError = await self._target.run(job.candidate, job.example, job.phase, job.sample)
             except ModelError as error:
                 output = error
             except Exception as error:

@@ -48,6 +48,7 @@ __all__ = [
     "metric_key",
     "metrics_fingerprint",
     "score_output",
+    "threshold_of",
 ]
 
 
@@ -123,6 +124,11 @@ def check_rows(metrics: Sequence[Metric], examples: Sequence[Example]) -> list[P
         faults = [fault for check in checks if (fault := check.row_fault(example)) is not None]
         problems += [Problem(where=where, field="expected", problem=problem, fix=fix) for problem, fix in faults]
     return problems
+
+
+def threshold_of(metric: Metric) -> float | None:
+    """Value from which a metric's score passes; None where the metric does not say. Turned round, it is 1."""
+    return metric.threshold if isinstance(metric, Check) else 1.0 if isinstance(metric, Negated) else None
 
 
 async def score_output(metrics: Sequence[Metric], context: MetricContext) -> tuple[Score, ...]:

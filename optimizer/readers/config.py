@@ -20,7 +20,7 @@ BUDGET_FLAGS = tuple(field.name for field in fields(BudgetSpec))
 """Overrides that are a part of the budget."""
 OVERRIDES = (
     *("prompt", "data", "model", "base_url", "mutator", "mined", "metrics", "splits"),
-    *("budget", *BUDGET_FLAGS, "concurrency", "seed", "protect", "max_tokens", "prefer"),
+    *("budget", *BUDGET_FLAGS, "concurrency", "seed", "protect", "max_tokens", "prefer", "repeats"),
 )
 """Names that `overrides` may have: keys of the eval file, and shorter names. A later one wins over an earlier one."""
 _METRIC = re.compile(r"[a-z][a-z0-9_-]{0,79}")
@@ -135,6 +135,7 @@ class _Reading:
             protect=tuple(file.protect),
             max_tokens=file.max_tokens,
             prefer=None if file.prefer is None else Prefer(file.prefer),
+            repeats=file.repeats,
         )
 
     def _replaces_stand_in(self, model: ModelSpec, mutator: ModelSpec | None) -> bool:

@@ -191,6 +191,9 @@ class EvalFile(Strict):
     prefer: Annotated[
         Literal["shorter", "cheaper"] | None, Field(description="What is wanted where scores are as good.")
     ] = None
+    repeats: Annotated[
+        int, Field(ge=1, le=100, description="Times that each row is asked; its scores are the means.")
+    ] = 1
 
 
 def _weight(value: Any) -> tuple[str, str] | None:

@@ -37,7 +37,7 @@ class Look:
     winner: str
     """Fingerprint of the second prompt."""
     model: str
-    """The task model with its settings."""
+    """The task model with its settings, and how often each row is asked."""
     metrics: str
     """16 hex digits over the metrics with their settings."""
 
@@ -50,11 +50,13 @@ class Look:
 def look_at(meta: RunMeta, baseline: str, winner: str) -> Look:
     """The look at the test split that comparing two prompts of this run would be."""
     metrics = hashlib.sha256(canonical_json(dict(meta.metrics)).encode()).hexdigest()[:16]
+    # Other answers to the same rows are another look at them.
+    asked = f" x{meta.repeats}" if meta.repeats > 1 else ""
     return Look(
         split=meta.splits.get(Split.TEST.value, ""),
         baseline=baseline,
         winner=winner,
-        model=f"{meta.model} {meta.model_settings}",
+        model=f"{meta.model} {meta.model_settings}{asked}",
         metrics=metrics,
     )
 

@@ -50,6 +50,8 @@ class RunMeta:
     """True where the task model is the offline stand-in: every figure says so then."""
     arguments: tuple[str, ...] = ()
     """What the command line was asked; empty where a program began the run."""
+    repeats: int = 1
+    """Times that each row is asked."""
     rows: Mapping[str, str] = field(default_factory=dict)
     """Example id -> its split and a hash of its content; kept with the rows."""
 
@@ -89,6 +91,7 @@ def describe(
         mutator="" if config.mutator is None else f"{config.mutator.name} {_model(config.mutator)}",
         metrics=metrics,
         search={"seed": config.seed, "mined": config.mined, "lines": list(lines), **_wishes(config, evalset)},
+        repeats=config.repeats,
         splits={split.value: evalset.fingerprint(split) for split in Split},
         sizes={split.value: len(evalset.split(split)) for split in Split},
         stand_in=config.model.stand_in,
@@ -135,6 +138,8 @@ def check_same(old: RunMeta, new: RunMeta) -> list[str]:
         changed.append(f"the model changed ({old.model} -> {new.model})")
     elif old.model_settings != new.model_settings:
         changed.append(f"the model's settings changed ({old.model_settings} -> {new.model_settings})")
+    if old.repeats != new.repeats:
+        changed.append(f"repeats changed ({old.repeats} -> {new.repeats})")
     before, after = ((meta.mutator or "none").partition(" ") for meta in (old, new))
     if before[0] != after[0]:
         changed.append(f"the mutator changed ({before[0]} -> {after[0]})")

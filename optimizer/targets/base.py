@@ -25,6 +25,6 @@ class Output:
 class Target(Protocol):
     """What is being improved."""
 
-    async def run(self, candidate: Prompt, example: Example, phase: Phase) -> Output:
-        """Run one example under one candidate. Raises ModelError for this row's fault."""
+    async def run(self, candidate: Prompt, example: Example, phase: Phase, sample: int = 0) -> Output:
+        """Run one example under one candidate, `sample` being the repeat. Raises ModelError for this row's fault."""
         ...

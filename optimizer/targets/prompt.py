@@ -28,7 +28,7 @@ class PromptTarget:
     params: Mapping[str, Any] = field(default_factory=dict)
     """Parameters of the config; those of the prompt override them."""
 
-    def request(self, candidate: Prompt, example: Example, phase: Phase) -> Request:
+    def request(self, candidate: Prompt, example: Example, phase: Phase, sample: int = 0) -> Request:
         """The request for one row: what the plan counts and the cache keys."""
         return Request(
             provider=self.provider,
@@ -36,9 +36,10 @@ class PromptTarget:
             messages=prepare(candidate, example),
             params={**self.params, **candidate.params},
             base_url=self.base_url,
+            sample=sample,
             phase=phase,
         )
 
-    async def run(self, candidate: Prompt, example: Example, phase: Phase) -> Output:
+    async def run(self, candidate: Prompt, example: Example, phase: Phase, sample: int = 0) -> Output:
         """Render and call."""
-        return Output(completion=await self.model.complete(self.request(candidate, example, phase)))
+        return Output(completion=await self.model.complete(self.request(candidate, example, phase, sample)))

@@ -7,6 +7,8 @@ import re
 from optimizer.models.base import Request
 from optimizer.results import Completion, Usage
 
+SAMPLES_APART = 1_000_003
+"""Between the seeds of two samples: more than anyone counts seeds by hand."""
 _TOKEN = re.compile(r"\w+|[^\w\s]")
 
 
@@ -14,16 +16,17 @@ class OfflineModel:
     """Answers in this process, without a request."""
 
     async def complete(self, request: Request) -> Completion:
-        """Answer as a pure function of messages, `seed` and `response_format`, by the rules of `answer.reply`.
+        """Answer as a pure function of messages, `seed`, sample and `response_format`, by the rules of `answer.reply`.
 
-        `params["seed"]` is its seed, 0 where there is none; a name that ends in `:perfect` never errs.
+        `params["seed"]` is its seed, 0 where there is none; each sample of a request has a seed of its own. A name
+        that ends in `:perfect` never errs.
         """
         from optimizer.models.offline.answer import reply
 
         messages = [(message.role, message.content) for message in request.messages]
         text = reply(
             messages,
-            seed=int(request.params.get("seed", 0)),
+            seed=int(request.params.get("seed", 0)) + SAMPLES_APART * request.sample,
             perfect=request.model.endswith(":perfect"),
             response_format=request.params.get("response_format"),
         )
