@@ -16,6 +16,7 @@ COLOURS = {
     "gepa-16": "#a8480f",
     "mipro-light": "#8e9aaf",
     "mipro-medium": "#4a5a7a",
+    "hrpo": "#9a4f96",
     "label-miner": "#bbbbbb",
 }
 WIDTH, HEIGHT = 340, 230
@@ -24,6 +25,9 @@ COLUMNS = 3
 LEGEND = 30
 FEWEST, MOST = 150, 4500
 """Ends of the logarithmic axis of calls."""
+MANY = 4000
+"""GEPA at so many calls is drawn as a dotted line, and so is part of the ceiling: what our arm is held to."""
+OF_CEILING = 0.97
 
 
 def draw(rows: Sequence[Mapping[str, Any]]) -> str:
@@ -58,19 +62,29 @@ def _panel(family: str, rows: Sequence[Mapping[str, Any]], arms: Sequence[str]) 
         parts.append(f'<text x="{LEFT - 6}" y="{_y(score) + 3:.1f}" text-anchor="end">{score:.2f}</text>')
     for calls in (200, 600, 1500, 4000):
         parts.append(f'<text x="{_x(calls):.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{calls:,}</text>')
-    parts.append(
-        f'<line x1="{LEFT}" x2="{right}" y1="{_y(ceiling):.1f}" y2="{_y(ceiling):.1f}" '
-        'stroke="#444" stroke-dasharray="4 3"/>'
-    )
+    lines = {"ceiling": (ceiling, "#444", "4 3"), f"{OF_CEILING} of it": (OF_CEILING * ceiling, "#444", "1 3")}
+    gepa = [row["score"] for row in rows if row["arm"].startswith("gepa") and row["budget"] == MANY]
+    if gepa:
+        lines[f"GEPA at {MANY:,}"] = (fmean(gepa), COLOURS["gepa-16"], "1 3")
+    for told, (score, colour, dashes) in lines.items():
+        y = f"{_y(score):.1f}"
+        parts.append(
+            f'<line x1="{LEFT}" x2="{right}" y1="{y}" y2="{y}" stroke="{colour}" stroke-dasharray="{dashes}">'
+            f"<title>{told}: {score:.3f}</title></line>"
+        )
     for arm in arms:
-        parts += _curve(arm, [row for row in rows if row["arm"] == arm and row["calls"] > 0])
+        parts += _curve(arm, [row for row in rows if row["arm"] == arm])
     return parts
 
 
 def _curve(arm: str, rows: Sequence[Mapping[str, Any]]) -> list[str]:
     points = []
-    for budget in sorted({row["budget"] for row in rows}):
-        found = [row for row in rows if row["budget"] == budget]
+    # A run of MIPROv2 has a length of its own: one point. The label-miner stands at the left end, without calls.
+    budgets = [None] if arm.startswith("mipro") else sorted({row["budget"] for row in rows})
+    for budget in budgets:
+        found = [row for row in rows if budget in (None, row["budget"])]
+        if not found:
+            continue
         points.append((_x(fmean(row["calls"] for row in found)), _y(fmean(row["score"] for row in found))))
     points.sort()
     colour = COLOURS[arm]

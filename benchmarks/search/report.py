@@ -10,7 +10,6 @@ import sys
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from random import Random
 from statistics import fmean
 from typing import Any
 
@@ -18,18 +17,26 @@ ROOT = Path(__file__).parent.parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks.search.plot import draw  # noqa: E402
-from benchmarks.search.run import ARMS, RESULTS, rows_of  # noqa: E402
+from benchmarks.search.plot import MANY, OF_CEILING, draw  # noqa: E402
+from benchmarks.search.run import ARMS, PACKAGES, RESULTS, TUNING, best_gepa, rows_of  # noqa: E402
 from benchmarks.search.worlds import FAMILIES, make_world  # noqa: E402
+from optimizer.intervals import paired_interval  # noqa: E402
 
 Row = Mapping[str, Any]
 HEADLINE = "ours"
-DRAWS = 4000
-"""Bootstrap samples of an interval."""
-TARGETS = ((600, 4000),)
-"""Our budget and the peers' budget that it is held against."""
-FEW_CALLS, OF_CEILING = 1500, 0.97
-"""At so many calls, so much of the ceiling."""
+FEW = 600
+"""Ours at so many search calls is held against GEPA at MANY."""
+MORE = 1500
+"""Ours at so many is held against OF_CEILING of the ceiling."""
+COLUMNS = {
+    "calls": "search calls",
+    "reflection_calls": "of these reflection",
+    "reflection_tokens": "reflection tokens",
+    "task_tokens": "task tokens",
+}
+"""Key of a row -> head of its column."""
+MOST_REFLECTION = 40
+"""Reflection calls of one run of ours, at most."""
 
 
 def table(rows: Sequence[Row]) -> list[str]:
@@ -44,11 +51,9 @@ def table(rows: Sequence[Row]) -> list[str]:
         start, top = fmean(row["seed_score"] for row in mine), fmean(row["ceiling"] for row in mine)
         lines += ["", f"## {family}", ""]
         lines += [f"Seed prompt {start:.2f}, ceiling {top:.2f}; {len(seeds)} seeds. Mean test score (runs).", ""]
-        heads = [f"{budget:,}" for budget in budgets]
-        lines.append(
-            "| arm | " + " | ".join([*heads, "search calls", "of these reflection", "reflection tokens"]) + " |"
-        )
-        lines.append("|---|" + "---|" * (len(budgets) + 3))
+        heads = [*(f"{budget:,}" for budget in budgets), *COLUMNS.values()]
+        lines.append(f"| arm | {' | '.join(heads)} |")
+        lines.append("|---|" + "---|" * len(heads))
         for arm in ARMS:
             found = [row for row in mine if row["arm"] == arm]
             if found:
@@ -61,32 +66,74 @@ def _line(arm: str, rows: Sequence[Row], budgets: Sequence[int]) -> str:
     for budget in budgets:
         scores = [row["score"] for row in rows if row["budget"] == budget]
         cells.append(f"{fmean(scores):.2f} ({len(scores)})" if scores else "")
-    most = max(row["budget"] for row in rows)
-    last = [row for row in rows if row["budget"] == most]
-    for name in ("calls", "reflection_calls", "reflection_tokens"):
-        cells.append(f"{fmean(row[name] for row in last):,.0f}")
+    for name in COLUMNS:
+        cells.append(f"{fmean(row[name] for row in _last(rows)):,.0f}")
     return f"| {arm} | " + " | ".join(cells) + " |"
 
 
+def _last(rows: Iterable[Row]) -> list[Row]:
+    """Of each seed the row with the largest budget."""
+    found: dict[int, Row] = {}
+    for row in sorted(rows, key=lambda row: row["budget"]):
+        found[row["seed"]] = row
+    return list(found.values())
+
+
+def targets(rows: Sequence[Row], tuned: Sequence[Row]) -> list[str]:
+    """What the headline arm is held to, family by family, and whether it holds."""
+    lines = ["", "## Targets", ""]
+    lines += [f"`{HEADLINE}` on seeds that nothing was tuned on: mean difference, 95% interval, whether it holds.", ""]
+    lines += [
+        f"| family | {FEW:,} calls against GEPA at {MANY:,} | {MORE:,} calls against {OF_CEILING} of the ceiling | "
+        f"most reflection calls up to {MORE:,} | n |",
+        "|---|---|---|---|---|",
+    ]
+    for family in FAMILIES:
+        mine = [row for row in rows if row["family"] == family]
+        at = _scores(mine)
+        if make_world(family, 0).curable and at.get((HEADLINE, FEW)):
+            gepa = at.get((best_gepa(family, tuned), MANY), {})
+            top = {row["seed"]: OF_CEILING * row["ceiling"] for row in mine}
+            asked = [r["reflection_calls"] for r in mine if r["arm"] == HEADLINE and r["budget"] <= MORE]
+            few, more = _told(at[HEADLINE, FEW], gepa), _told(at.get((HEADLINE, MORE), {}), top)
+            kept = "holds" if max(asked) <= MOST_REFLECTION else "**does not hold**"
+            lines.append(f"| {family} | {few} | {more} | {max(asked)}: {kept} | {len(at[HEADLINE, FEW])} |")
+    return lines
+
+
+def _told(ours: Mapping[int, float], theirs: Mapping[int, float]) -> str:
+    differences = [ours[seed] - theirs[seed] for seed in sorted(ours.keys() & theirs.keys())]
+    if not differences:
+        return "not run"
+    held = "holds" if fmean(differences) >= 0 else "**does not hold**"
+    return f"{fmean(differences):+.3f} ({_span(differences)}): {held}"
+
+
+def _span(differences: Sequence[float]) -> str:
+    low, high = paired_interval([[difference] for difference in differences])
+    return f"{low:+.3f} to {high:+.3f}"
+
+
 def comparisons(rows: Sequence[Row]) -> list[str]:
-    """Ours against each peer on the same worlds, and against the ceiling."""
+    """Ours at each of two budgets against each other arm at the end of its run, on the same worlds."""
     lines = ["", "## Paired differences", ""]
-    lines += ["Ours minus the peer on the same worlds: mean, 95% bootstrap interval over seeds, worst seed.", ""]
+    lines += ["Ours minus the peer on the same worlds: mean, 95% interval over seeds, worst seed.", ""]
     lines += ["| family | ours at | against | mean | 95% | worst | n |", "|---|---|---|---|---|---|---|"]
     for family in FAMILIES:
-        at = _scores(row for row in rows if row["family"] == family)
-        for few, many in TARGETS:
-            for arm in ARMS:
-                budgets = [budget for name, budget in at if name == arm]
-                if arm.startswith("ours") or not budgets:
-                    continue
-                budget = max(known for known in budgets if known <= many)
-                told = _paired(at.get((HEADLINE, few), {}), at[arm, budget])
-                if told:
-                    lines.append(f"| {family} | {few:,} | {arm} at {budget:,} | {told} |")
-        told = _paired(at.get((HEADLINE, FEW_CALLS), {}), _ceilings(rows, family))
-        if told and make_world(family, 0).curable:
-            lines.append(f"| {family} | {FEW_CALLS:,} | {OF_CEILING} of the ceiling | {told} |")
+        mine = [row for row in rows if row["family"] == family]
+        at = _scores(mine)
+        for arm in ARMS:
+            theirs = _last(row for row in mine if row["arm"] == arm)
+            scores = {row["seed"]: row["score"] for row in theirs}
+            for few in (FEW, MORE):
+                ours = at.get((HEADLINE, few), {})
+                differences = [ours[seed] - scores[seed] for seed in sorted(ours.keys() & scores.keys())]
+                if differences and not arm.startswith(HEADLINE):
+                    calls = fmean(row["calls"] for row in theirs)
+                    lines.append(
+                        f"| {family} | {few:,} | {arm} at {calls:,.0f} | {fmean(differences):+.3f} | "
+                        f"{_span(differences)} | {min(differences):+.3f} | {len(differences)} |"
+                    )
     return lines
 
 
@@ -98,42 +145,23 @@ def _scores(rows: Iterable[Row]) -> dict[tuple[str, int], dict[int, float]]:
     return found
 
 
-def _ceilings(rows: Sequence[Row], family: str) -> dict[int, float]:
-    return {row["seed"]: OF_CEILING * row["ceiling"] for row in rows if row["family"] == family}
-
-
-def _paired(ours: Mapping[int, float], theirs: Mapping[int, float]) -> str:
-    seeds = sorted(ours.keys() & theirs.keys())
-    if not seeds:
-        return ""
-    differences = [ours[seed] - theirs[seed] for seed in seeds]
-    low, high = interval(differences)
-    span = f"{low:+.3f} to {high:+.3f}" if len(seeds) > 1 else "one seed"
-    return f"{fmean(differences):+.3f} | {span} | {min(differences):+.3f} | {len(seeds)}"
-
-
-def interval(values: Sequence[float]) -> tuple[float, float]:
-    """95% percentile bootstrap of the mean."""
-    rng = Random(0)
-    means = sorted(fmean(rng.choices(values, k=len(values))) for _ in range(DRAWS))
-    return means[int(0.025 * DRAWS)], means[int(0.975 * DRAWS) - 1]
-
-
-def page(rows: Sequence[Row]) -> str:
-    """All of it."""
-    versions = sorted({f"{name} {row[name]}" for row in rows for name in ("gepa", "dspy") if name in row})
+def page(rows: Sequence[Row], tuned: Sequence[Row] = ()) -> str:
+    """All of it; `tuned` are the rows that GEPA's minibatch is chosen by."""
+    versions = sorted({f"{name} {row[name]}" for row in rows for name in PACKAGES.values() if name in row})
     intro = [
         "# Search benchmark",
         "",
         "Synthetic worlds with known causes, served on loopback: see benchmarks/search/README.md. Search calls are",
         "task and reflection calls as the server counts them, baseline included; test and attribution are apart.",
-        "The last three columns belong to the arm's largest budget. The worlds are a stand-in for real tasks: the",
+        "The last columns belong to the arm's largest budget. The worlds are a stand-in for real tasks: the",
         "figures compare searches on the same worlds, and say nothing of any real model.",
         f"Peers: {', '.join(versions) or 'none ran'}. MIPROv2 stands under the first budget that its own run fits in.",
         "",
         "![Test score against search calls](search.svg)",
+        "",
+        f"Dashed is the ceiling; dotted are {OF_CEILING} of it and, in GEPA's colour, GEPA at {MANY:,} calls.",
     ]
-    return "\n".join([*intro, *table(rows), *comparisons(rows)]) + "\n"
+    return "\n".join([*intro, *targets(rows, tuned), *table(rows), *comparisons(rows)]) + "\n"
 
 
 def main() -> None:
@@ -144,7 +172,7 @@ def main() -> None:
     rows = rows_of(chosen.results)
     if not rows:
         sys.exit(f"{chosen.results}: no rows of these worlds yet; run benchmarks/search/run.py")
-    chosen.results.with_suffix(".md").write_text(page(rows), encoding="utf-8")
+    chosen.results.with_suffix(".md").write_text(page(rows, rows_of(TUNING)), encoding="utf-8")
     chosen.results.with_suffix(".svg").write_text(draw(rows), encoding="utf-8")
 
 

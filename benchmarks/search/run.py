@@ -16,7 +16,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -95,6 +95,12 @@ def rows_of(results: Path) -> list[dict[str, Any]]:
         if row.get("worlds") == WORLDS_VERSION:
             rows.append(row)
     return rows
+
+
+def without(jobs_again: Sequence[Job], rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows that no run among these gave."""
+    gone = {(job.family, job.arm, job.seed, budget) for job in jobs_again for budget in job.budgets}
+    return [row for row in rows if (row["family"], row["arm"], row["seed"], row["budget"]) not in gone]
 
 
 def is_done(job: Job, rows: Sequence[dict[str, Any]]) -> bool:
@@ -182,7 +188,7 @@ def numbers(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split(","))
 
 
-def best_gepa(family: str, tuned: Sequence[dict[str, Any]]) -> str:
+def best_gepa(family: str, tuned: Sequence[Mapping[str, Any]]) -> str:
     """GEPA's arm with the best mean at the largest budget on the tuning seeds; its default where there is none."""
     rows = [row for row in tuned if row["family"] == family]
     most = max((row["budget"] for row in rows), default=0)
@@ -217,13 +223,18 @@ def main() -> None:
         "--peers", help="a Python that has gepa, dspy and opik-optimizer; without it the peers are left out"
     )
     parser.add_argument("--tune", action="store_true", help="run GEPA's minibatch sizes on the tuning seeds")
+    parser.add_argument("--again", action="store_true", help="drop the rows of these arms, families and seeds first")
     parser.add_argument("--results", type=Path)
     chosen = parser.parse_args()
     if chosen.tune and not chosen.peers:
         parser.error("--tune runs GEPA: name a Python that has it with --peers")
     results: Path = chosen.results or (TUNING if chosen.tune else RESULTS)
     known = rows_of(results)
-    for job in planned(chosen):
+    todo = list(planned(chosen))
+    if chosen.again:
+        known = without(todo, known)
+        results.write_text("".join(json.dumps(row) + "\n" for row in known), encoding="utf-8")
+    for job in todo:
         if is_done(job, known):
             continue
         rows = run(job, chosen.peers)
