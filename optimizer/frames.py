@@ -115,7 +115,8 @@ class Run:
     def clusters(self) -> DataFrame:
         """One row a cluster of failures: members that fail under the seed (`before`) and under the winner (`after`).
 
-        `after` is missing where a member has no score under the winner; `unknown` counts those.
+        `after` is missing where a member has no score under the winner; `unknown` counts those. `stage` is what has
+        become of the cause since it was found: `new`, `open`, `shrunk` or `fixed`.
         """
         with self.reader() as reader:
             seed, winner = reader.seed(), reader.best()
@@ -133,6 +134,7 @@ class Run:
                         "before": change.before,
                         "after": change.after,
                         "unknown": change.unknown,
+                        "stage": change.stage.value,
                         "members": [row.example for row in change.rows],
                         "place": found[change.id].place,
                         "wanted": list(found[change.id].wanted),
@@ -229,7 +231,7 @@ class Run:
 _ANSWER = "input_tokens output_tokens usd latency cached finish_reason output"
 _ERROR = "error_kind error"
 _RESULTS = f"example candidate which split phase round passed score reasons {_ANSWER} {_ERROR}"
-_CLUSTERS = "id label round share before after unknown members place wanted got terms evidence"
+_CLUSTERS = "id label round share before after unknown stage members place wanted got terms evidence"
 _EDITS = "round id op target after text cluster why source outcome reason mended tried broke"
 _TRIALS = "round number candidate rows score gain partial reason choices"
 _CALLS = f"call session key role phase state sent_at seconds {_ANSWER} {_ERROR}"

@@ -92,8 +92,13 @@ class Life:
 
     @property
     def stage(self) -> Stage:
-        """What has become of it in the last round."""
+        """What has become of it in the last round, against the one before."""
         return self.stages[-1] or Stage.NEW
+
+    @property
+    def since_found(self) -> Stage:
+        """What has become of it until the last round, against the one in which it was found."""
+        return since_found(self.sizes)
 
 
 def lives(rounds: Sequence[Iterable[Sighting]]) -> tuple[Life, ...]:
@@ -170,6 +175,16 @@ def _says_the_same(before: Sighting, now: Sighting) -> bool:
         return before.wanted[:1] == now.wanted[:1]
     first, second = stems(before.label), stems(now.label)
     return len(first & second) >= SAME_WORDS * max(len(first | second), 1)
+
+
+def since_found(sizes: Sequence[int]) -> Stage:
+    """What has become of a cause, by its rows in each round; new where the last of several rounds is its first."""
+    first = next((number for number, size in enumerate(sizes) if size), 0)
+    if first and first == len(sizes) - 1:
+        return Stage.NEW
+    if not sizes[-1]:
+        return Stage.FIXED
+    return Stage.SHRUNK if sizes[-1] < sizes[first] else Stage.OPEN
 
 
 def _stage(last: int, size: int) -> Stage | None:

@@ -61,8 +61,12 @@ def test_failures_name_causes_and_rows() -> None:
     (cluster,) = facts["clusters"]
     assert cluster["before"] == 8 and cluster["after"] == 0
     assert len(cluster["fixed"]) == 8 and cluster["open"] == [] and cluster["evidence"]
+    assert cluster["stage"] == "fixed"
+    assert [(one["round"], one["rows"], one["stage"]) for one in cluster["rounds"]] == [(1, 8, "new"), (2, 0, "fixed")]
+    assert [found["stage"] for found in cli("show", "--json").json["clusters"]] == ["fixed"]
     page = cli("failures").out
     assert cluster["id"] in page and "8 -> 0" in page and "(stand-in)" in page
+    assert "cause fixed: 8, 0 rows in rounds 1 to 2" in page
 
 
 @pytest.mark.parametrize("how", ["id", "start of the id", "words of the label"])

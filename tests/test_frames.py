@@ -11,7 +11,7 @@ from tests.sample_run import RUN, SEED, WINNER, events, outcome, until, write
 COLUMNS = {
     "results": "example candidate which split phase round passed score reasons input_tokens output_tokens usd latency "
     "cached finish_reason output error_kind error",
-    "clusters": "id label round share before after unknown members place wanted got terms evidence",
+    "clusters": "id label round share before after unknown stage members place wanted got terms evidence",
     "edits": "round id op target after text cluster why source outcome reason mended tried broke",
     "trials": "round number candidate rows score gain partial reason choices",
     "calls": "call session key role phase state sent_at seconds input_tokens output_tokens usd latency cached "

@@ -105,6 +105,25 @@ def test_a_cause_that_falls_apart_into_its_two_ids_is_one_life():
     assert life.sightings[-1] == seen("b", "abc")
 
 
+@pytest.mark.parametrize(
+    ("sizes", "stage"),
+    [
+        ((5,), "open"),
+        ((5, 5), "open"),
+        ((5, 7, 6), "open"),
+        ((5, 2, 2), "shrunk"),
+        ((5, 0, 2), "shrunk"),
+        ((5, 2, 0), "fixed"),
+        ((0, 0, 3), "new"),
+        ((0, 3, 3), "open"),
+    ],
+)
+def test_what_has_become_of_a_cause_since_it_was_found(sizes, stage):
+    rounds = [[seen("a", "abcdefg"[:size])] if size else [] for size in sizes]
+    (life,) = lives(rounds)
+    assert (life.sizes, life.since_found) == (sizes, stage)
+
+
 def test_no_rounds_no_causes():
     assert lives([]) == () == lives([[], []])
 

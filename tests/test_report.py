@@ -128,8 +128,8 @@ GAIN SHOWN  on 4 rows that the search never saw
  cost   $0.003 paid, $0.001 saved; 129 tokens paid, 43 saved
 
 why it failed: train rows that fail, before -> after
-    3 ->    0  date read as US order
-    1 ->    0  too long an answer
+    3 ->    0  fixed   date read as US order
+    1 ->    0  fixed   too long an answer
 
 what each line bought: val score with it - without it, optimistic
  ~ L2    Answer in one word.
@@ -262,7 +262,7 @@ def test_a_winner_that_is_the_seed_makes_no_claim(tmp_path):
     assert told["next"] == [f"optimizer failures {RUN}"]
     page = shown(tmp_path)
     assert "NOT SHOWN  no edit made" in page and "still sealed" in page and "apply" not in page
-    assert "    3 ->    3  date read as US order" in page
+    assert "    3 ->    3  open    date read as US order" in page
 
 
 def test_errors_are_counted_and_named_and_are_no_failures(tmp_path):
@@ -294,7 +294,7 @@ def test_clusters_that_were_not_run_again_say_so(tmp_path):
     write(tmp_path, happened)
     found = facts(tmp_path)["clusters"][0]
     assert (found["before"], found["after"], found["still_failing"], found["unknown"]) == (3, None, 0, 2)
-    assert "    3 ->    ?  date read as US order\n               2 rows without a score" in shown(tmp_path)
+    assert "    3 ->    ?  open    date read as US order\n               2 rows without a score" in shown(tmp_path)
 
 
 def test_calls_that_were_lost_are_counted_and_told_apart(tmp_path):

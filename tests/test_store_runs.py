@@ -163,6 +163,36 @@ def test_a_cluster_keeps_the_words_that_it_was_found_with(tmp_path):
         assert (first.round, first.label) == (1, found.clusters[0].label)
 
 
+def test_a_cause_is_followed_through_the_rounds(tmp_path):
+    (found,) = (event for event in events() if isinstance(event, ClustersFound))
+    first, second = found.clusters
+    renamed = replace(first, id="c0000ff", members=first.members[:2])
+    broken = replace(second, id="c0000cc", label="no date at all", place="format")
+    rounds = [replace(found, round=2, clusters=(renamed, second)), replace(found, round=3, clusters=(renamed, broken))]
+    write(tmp_path, [*until(RunEnded, events()), *rounds])
+    with RunReader(tmp_path, RUN) as reader:
+        changes = {change.id: change for change in cluster_changes(reader, SEED.fingerprint, SEED.fingerprint)}
+        told = {name: [(one.round, one.rows, one.stage) for one in change.history] for name, change in changes.items()}
+        assert told == {
+            "c0000a1": [(1, 3, "new"), (2, 2, "shrunk"), (3, 2, "open")],
+            "c0000b2": [(1, 1, "new"), (2, 1, "open"), (3, 0, "fixed")],
+            "c0000cc": [(3, 1, "new")],
+        }
+        assert {name: change.stage for name, change in changes.items()} == {
+            "c0000a1": "shrunk",
+            "c0000b2": "fixed",
+            "c0000cc": "new",
+        }
+        assert (changes["c0000a1"].ids, len(changes["c0000a1"].rows)) == (("c0000ff",), 3)
+
+
+def test_a_winner_that_was_made_after_the_last_round_decides_what_became_of_a_cause(tmp_path):
+    write(tmp_path, until(RunEnded, events()))
+    with RunReader(tmp_path, RUN) as reader:
+        assert {change.stage for change in cluster_changes(reader, SEED.fingerprint, WINNER.fingerprint)} == {"fixed"}
+        assert {change.stage for change in cluster_changes(reader, SEED.fingerprint, SEED.fingerprint)} == {"open"}
+
+
 def test_rows_with_an_error_are_named(tmp_path):
     row = evalset().examples[0]
     event = ResultKnown(result=failed(SEED, row), split=Split.TRAIN, phase=Phase.SEARCH, round=0)

@@ -10,6 +10,7 @@ from optimizer.dataset import display
 from optimizer.errors import UserError
 from optimizer.readers.base import near
 from optimizer.report.sheet import Sheet
+from optimizer.report.summary import rounds_of
 from optimizer.report.wording import counted, percent
 from optimizer.store.figures import ClusterChange, cluster_changes
 
@@ -61,6 +62,7 @@ def page(facts: dict[str, Any]) -> Text:
         sheet.wrapped(f"{found['before']:>4} -> {after:<4} ", found["label"], prefix_style="bold")
         kind = f"{found['place'] or 'text'}, {percent(found['share'])} of the lost score in round {found['round']}"
         sheet.wrapped(" " * 13, f"{found['id']}: {kind}", "dim")
+        sheet.wrapped(" " * 13, _life(found), "dim")
         for reason in found["evidence"][:2]:
             sheet.wrapped(" " * 13, f"reason: {_short(reason)}")
         for name in ("open", "fixed", "unknown"):
@@ -79,6 +81,7 @@ def cluster_page(facts: dict[str, Any]) -> Text:
     sheet.heading(f"{facts['label']}{mark}")
     after = "?" if facts["after"] is None else facts["after"]
     sheet.wrapped("", f"{facts['id']}, {facts['run']}: {facts['before']} -> {after} rows fail, seed -> winner", "dim")
+    sheet.wrapped("", _life(facts), "dim")
     for row in facts["members"]:
         sheet.heading(f"{row['id']}  {_passed(row['seed'])} -> {_passed(row['winner'])}")
         sheet.fact("input", _short(" | ".join(f"{name}: {display(value)}" for name, value in row["inputs"].items())))
@@ -96,6 +99,15 @@ def _answer(sheet: Sheet, who: str, answer: dict[str, Any] | None) -> None:
     sheet.fact(who, _short(answer["output"]) or f"no output: {answer['error']}")
     if answer["reasons"]:
         sheet.fact("", f"reason: {_short('; '.join(answer['reasons']))}", "dim")
+
+
+def _life(found: dict[str, Any]) -> str:
+    """`cause shrunk: 12, 5 rows in rounds 1 to 2`."""
+    rounds = found["rounds"]
+    sizes = ", ".join(str(one["rows"]) for one in rounds)
+    first, last = rounds[0]["round"], rounds[-1]["round"]
+    where = f"round {first}" if first == last else f"rounds {first} to {last}"
+    return f"cause {found['stage']}: {sizes} {'row' if sizes == '1' else 'rows'} in {where}"
 
 
 def _passed(answer: dict[str, Any] | None) -> str:
@@ -127,6 +139,9 @@ def _cluster(change: ClusterChange, found: Cluster) -> dict[str, Any]:
         "label": change.label,
         "before": change.before,
         "after": change.after,
+        "stage": change.stage.value,
+        "rounds": rounds_of(change),
+        "ids": list(change.ids),
         "share": change.share,
         "round": change.round,
         "place": found.place,
@@ -169,8 +184,8 @@ def _chosen(changes: Sequence[ClusterChange], wanted: str) -> ClusterChange:
     """By id, the beginning of one, or words of the label."""
     if not changes:
         raise UserError("the run has no clusters (no train row failed, or it did not get that far)")
-    exact = [change for change in changes if change.id == wanted]
-    begun = [change for change in changes if wanted and change.id.startswith(wanted)]
+    exact = [change for change in changes if wanted in (change.id, *change.ids)]
+    begun = [change for change in changes if wanted and any(i.startswith(wanted) for i in (change.id, *change.ids))]
     labelled = [change for change in changes if wanted and wanted.casefold() in change.label.casefold()]
     for found in (exact, begun, labelled):
         if len(found) == 1:

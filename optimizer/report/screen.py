@@ -189,6 +189,10 @@ def _paid(what: str, usd: float | None) -> str:
     return f"price of what was {what} unknown" if usd is None else f"{money(usd)} {what}"
 
 
+_STAGES = {"new": "yellow", "open": "", "shrunk": "green", "fixed": "green"}
+"""What has become of a cause -> style."""
+
+
 def _clusters(sheet: Sheet, facts: Facts) -> None:
     clusters = facts["clusters"]
     if not clusters:
@@ -196,9 +200,10 @@ def _clusters(sheet: Sheet, facts: Facts) -> None:
     sheet.heading("why it failed: train rows that fail, before -> after")
     for found in clusters[:MOST_CLUSTERS]:
         after = f"{found['after']:>4}" if found["after"] is not None else "   ?"
-        room = sheet.width - 16 - (len(STAND_IN) + 3 if facts["stand_in"] else 0)
+        room = sheet.width - 24 - (len(STAND_IN) + 3 if facts["stand_in"] else 0)
         mark = f" ({STAND_IN})" if facts["stand_in"] else ""
-        sheet.line((f" {found['before']:>4} -> {after}  ", "bold"), (clip(found["label"], room) + mark, ""))
+        told = (f"{found['stage']:<6}  ", _STAGES[found["stage"]])
+        sheet.line((f" {found['before']:>4} -> {after}  ", "bold"), told, (clip(found["label"], room) + mark, ""))
         if found["after"] is None:
             sheet.wrapped(" " * 15, f"{counted(found['unknown'], 'row')} without a score under the winner", "dim")
     if len(clusters) > MOST_CLUSTERS:

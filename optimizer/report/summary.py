@@ -280,10 +280,18 @@ def _cluster(change: ClusterChange) -> dict[str, Any]:
         "after": change.after,
         "still_failing": change.failing,
         "unknown": change.unknown,
+        "stage": change.stage.value,
+        "rounds": rounds_of(change),
+        "ids": list(change.ids),
         "round": change.round,
         "share": change.share,
         "members": [row.example for row in change.rows],
     }
+
+
+def rounds_of(change: ClusterChange) -> list[dict[str, Any]]:
+    """A cause in each round from the one on in which it was found: its rows, and what had become of it."""
+    return [{"round": one.round, "rows": one.rows, "stage": one.stage.value} for one in change.history]
 
 
 def commands(facts: Facts) -> list[str]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from optimizer.dataset import Split
 from optimizer.errors import ErrorKind
+from optimizer.lifecycle import Sighting, Stage, lives, since_found
+from optimizer.store.codec import loads
 from optimizer.store.reader import RunReader
+from optimizer.store.records import STRINGS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +57,18 @@ class ClusterRow:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class InRound:
+    """A cause in one round."""
+
+    round: int
+    """1 for the first."""
+    rows: int
+    """Members: rows that fail for this cause, where `before` and `after` count those that fail for any."""
+    stage: Stage
+    """What had become of it since the round before."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ClusterChange:
     """A cause of failures, before and after."""
 
@@ -66,6 +82,12 @@ class ClusterChange:
     """Part of the lost score in that round, in [0, 1]."""
     rows: tuple[ClusterRow, ...]
     """Every row that was a member in any round."""
+    ids: tuple[str, ...] = ()
+    """Ids that it had in later rounds, its first one left out."""
+    history: tuple[InRound, ...] = ()
+    """Each round from the one on in which it was found."""
+    stage: Stage = Stage.OPEN
+    """What has become of it since it was found: under the winner where its rows are known, else in the last round."""
 
     @property
     def before(self) -> int:
@@ -146,20 +168,62 @@ def scores(reader: RunReader) -> tuple[CandidateScore, ...]:
 
 
 def cluster_changes(reader: RunReader, seed: str, winner: str) -> tuple[ClusterChange, ...]:
-    """Every cluster of the run with its members before and after; the one with most failures before comes first."""
-    known: dict[str, tuple[str, int, float]] = {}
-    for name, label, number, share in reader.query("SELECT id, label, round, share FROM clusters ORDER BY round"):
-        # As it was found first: of what is left in a later round, fewer values would be named.
-        known.setdefault(name, (label, number, share))
-    rows: dict[str, list[ClusterRow]] = {}
-    for cluster, example, before, after in reader.query(_MEMBERS, seed, winner):
-        row = ClusterRow(example=example, before=_passed(before), after=_passed(after))
-        rows.setdefault(cluster, []).append(row)
-    changes = [
-        ClusterChange(id=name, label=label, round=number, share=share, rows=tuple(rows.get(name, ())))
-        for name, (label, number, share) in known.items()
-    ]
+    """Every cause of the run with its members before and after; the one with most failures before comes first."""
+    rounds = reader.query("SELECT round, candidate FROM clusterings ORDER BY round")
+    found, sightings = _sightings(reader, [number for number, _ in rounds])
+    known = {
+        (example, candidate): bool(passed)
+        for candidate in dict.fromkeys((seed, winner))
+        for example, passed in reader.query(_PASSED, candidate)
+    }
+    changes = []
+    for life in lives(sightings):
+        label, number, share = found[life.id]
+        rows = tuple(
+            ClusterRow(example=row, before=known.get((row, seed)), after=known.get((row, winner)))
+            for row in sorted(frozenset().union(*(seen.rows for seen in life.sightings if seen)))
+        )
+        history = tuple(
+            InRound(round=at, rows=size, stage=stage)
+            for (at, _), size, stage in zip(rounds, life.sizes, life.stages, strict=True)
+            if stage
+        )
+        change = ClusterChange(
+            id=life.id, label=label, round=number, share=share, rows=rows, ids=life.ids[1:], history=history
+        )
+        # The last round may have been before the last change of the prompt.
+        sizes = life.sizes if rounds[-1][1] == winner else _with_winner(life.sizes, change.after)
+        changes.append(replace(change, stage=since_found(sizes)))
     return tuple(sorted(changes, key=lambda change: (-change.before, change.round, -change.share, change.id)))
+
+
+def _sightings(
+    reader: RunReader, rounds: Sequence[int]
+) -> tuple[dict[str, tuple[str, int, float]], list[list[Sighting]]]:
+    """Cluster id -> label, round and share as it was found first; and the clusters of each round."""
+    members: dict[tuple[int, str], set[str]] = defaultdict(set)
+    for number, name, example in reader.query("SELECT round, cluster, example FROM members"):
+        members[number, name].add(example)
+    first: dict[str, tuple[str, int, float]] = {}
+    seen: dict[int, list[Sighting]] = {number: [] for number in rounds}
+    for number, name, label, share, place, wanted in reader.query(_CLUSTERS):
+        # As it was found first: of what is left in a later round, fewer values would be named.
+        first.setdefault(name, (label, number, share))
+        seen[number].append(
+            Sighting(
+                id=name,
+                rows=frozenset(members[number, name]),
+                place=place,
+                wanted=loads(STRINGS, wanted),
+                label=label,
+            )
+        )
+    return first, list(seen.values())
+
+
+def _with_winner(sizes: tuple[int, ...], after: int | None) -> tuple[int, ...]:
+    """Rows in each round and under a winner that came after them: at most those that fail for any cause."""
+    return sizes if after is None else (*sizes, min(sizes[-1], after))
 
 
 def row_errors(reader: RunReader, *candidates: str) -> tuple[RowError, ...]:
@@ -203,15 +267,9 @@ def per_call(reader: RunReader, candidate: str, other: str) -> PerCall:
     )
 
 
-def _passed(value: int | None) -> bool | None:
-    return None if value is None else bool(value)
-
-
 _BOTH = "FROM results a JOIN results b ON b.example = a.example WHERE a.candidate = ? AND b.candidate = ? "
-_MEMBERS = """
-SELECT m.cluster, m.example, a.passed, b.passed
-FROM (SELECT DISTINCT cluster, example FROM members) m
-LEFT JOIN results a ON a.candidate = ? AND a.example = m.example AND a.error IS NULL
-LEFT JOIN results b ON b.candidate = ? AND b.example = m.example AND b.error IS NULL
-ORDER BY m.cluster, m.example
+_CLUSTERS = "SELECT round, id, label, share, place, wanted FROM clusters ORDER BY round, position"
+_PASSED = """
+SELECT r.example, r.passed FROM results r
+WHERE r.candidate = ? AND r.error IS NULL AND r.example IN (SELECT example FROM members)
 """
