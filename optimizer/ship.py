@@ -60,6 +60,7 @@ def provenance(seed: Prompt, winner: Prompt, outcome: Outcome, run_id: str) -> P
                 cluster=price.cluster if price else "",
                 worth=price.worth if price else None,
                 ci=price.ci if price else None,
+                label=price.label if price and price.worth is not None else "",
             )
         )
     scores = {}

@@ -52,6 +52,7 @@ def command() -> Any:
     app.command("case")(reading.case)
     app.command("diff")(versions.diff)
     app.command("log")(versions.log)
+    app.command("blame")(versions.blame)
     app.command("export")(shipping.export)
     app.command("apply")(shipping.apply)
     cache = typer.Typer(help="The store of paid answers.", no_args_is_help=True, rich_markup_mode=None)

@@ -1,4 +1,4 @@
-"""Commands that compare and list versions of prompts: diff, log."""
+"""Commands that compare and list versions of prompts: diff, log, blame."""
 
 from __future__ import annotations
 
@@ -52,3 +52,18 @@ def log(
         out.page(version_list.page(found))
     else:
         out.note("no versions under prompts/ yet (a run that finds something better writes one)")
+
+
+def blame(target: options.Target = None, as_json: options.Json = False) -> None:
+    """Show what each line is worth, and which run brought it.
+
+    Worth, interval, label, cause and tokens of every line, back through the versions that led to this one; lines of
+    the first version say so.
+    """
+    from optimizer.cli import blaming
+
+    found = blaming.facts(target)
+    if as_json:
+        out.data(found)
+    else:
+        out.page(blaming.page(found))

@@ -29,6 +29,8 @@ class EditRecord:
     """Score with the line minus score without it, in [-1, 1], on val; None where it was not measured."""
     ci: tuple[float, float] | None = None
     """95% interval of the worth."""
+    label: str = ""
+    """What the worth comes to: `earns`, `hurts`...; empty where it was not measured."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,6 +91,7 @@ class _Edit(_Strict):
     why: str = ""
     worth: float | None = None
     ci: list[float] | None = None
+    label: str = ""
 
 
 class _Score(_Strict):
