@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from optimizer.config import Prefer, RunConfig
-from optimizer.dataset import EvalSet, Split
+from optimizer.dataset import EvalSet, Split, groups_of
 from optimizer.errors import ConfigError, DataError
 from optimizer.events import Decided
+from optimizer.intervals import effective_rows
 from optimizer.metrics import build_metrics, check_rows, metrics_fingerprint
 from optimizer.metrics.base import Metric
 from optimizer.models.prices import list_price
@@ -18,7 +19,7 @@ from optimizer.readers.base import shown
 from optimizer.readers.evalset import keep_splits, load_eval_set
 from optimizer.readers.prompts import check_variables, load_prompt
 from optimizer.readers.rows import Ledger
-from optimizer.stats import minimum_detectable_gain
+from optimizer.stats import bundles_of, minimum_detectable_gain
 from optimizer.store.meta import RunMeta, describe, metric_name
 from optimizer.tokens import prompt_tokens
 
@@ -50,7 +51,7 @@ class Loaded:
         shared = ", ".join(f"{rows} {split}" for split, rows in sizes.items())
         reason = (
             f"{self.ledger.read} rows read, {self.ledger.kept} kept{skipped}: {shared}; "
-            f"a test of this size shows gains of about {100 * smallest:.0f} points or more"
+            f"a test of this size shows gains of about {100 * smallest:.0f} points or more{self._by_group(smallest)}"
         )
         figures = {**sizes, "skipped": [str(row) for row in self.ledger.skipped], "detectable": smallest}
         if self.protected:
@@ -58,6 +59,13 @@ class Loaded:
             figures["protected"] = len(self.protected)
         read = Decided(kind="data", round=0, reason=reason, figures=figures)
         return [read, *(Decided(kind="warning", round=0, reason=warning) for warning in self.warnings)]
+
+    def _by_group(self, smallest: float) -> str:
+        """What the test can show where rows of one group all change together; empty where that is no less."""
+        test = self.evalset.split(Split.TEST)
+        alike = bundles_of({row.id: 0.0 for row in test}, groups_of(test))
+        least = minimum_detectable_gain(effective_rows(alike))
+        return f", or {100 * least:.0f} if rows of one group change together" if least > smallest else ""
 
     def meta(self, tries: Sequence[str] = (), arguments: Sequence[str] = ()) -> RunMeta:
         """What a run of this is about."""

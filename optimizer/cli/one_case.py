@@ -80,6 +80,7 @@ def _said(result: Result) -> dict[str, Any]:
         "usd": completion.cost if completion else None,
         "seconds": completion.latency if completion else None,
         "finish_reason": completion.finish_reason if completion else None,
+        "trace": list(result.trace),
     }
 
 
@@ -136,9 +137,20 @@ def _told(sheet: Sheet, who: str, answer: dict[str, Any] | None, stand_in: bool)
     for score in answer["scores"]:
         if not score["passed"]:
             sheet.wrapped("  ! ", f"{score['metric']}: {score['reason']}", "red")
+    for step in answer["trace"]:
+        if isinstance(step, dict) and "repeat" in step:
+            sheet.wrapped("    ", f"repeat {step['repeat']}: {_repeat(step)}", "dim")
     if answer["tokens"]:
         inputs, outputs = answer["tokens"]
         sheet.wrapped("    ", f"{inputs} + {outputs} tokens, {money(answer['usd'])}, {answer['seconds']:.2f} s", "dim")
+
+
+def _repeat(step: dict[str, Any]) -> str:
+    """How one repeat of a row came out, with what it said."""
+    if "error" in step:
+        return clean(str(step["error"]))
+    said = clean(str(step.get("output", "")))
+    return f"{'passes' if step.get('passed') else 'fails'}, score {step.get('score', 0.0):.2f}: {said}"
 
 
 def _block(sheet: Sheet, heading: str, text: str, style: str = "") -> None:
