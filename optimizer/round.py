@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from optimizer.attribute import Cause
 from optimizer.cluster import cluster
-from optimizer.dataset import Split
+from optimizer.dataset import Split, groups_of
 from optimizer.evaluator import Bench, Purpose, by_id
 from optimizer.events import ClustersFound, Decided, Progress
 from optimizer.failures import Cluster
@@ -81,7 +81,7 @@ async def one_round(bench: Bench, proposers: Proposers, state: RunState) -> RunS
             base=state.train,
             proposals=brought.proposals,
             edits=brought.edits,
-            keep_calls=len(bench.val),
+            keep_calls=bench.evaluator.requests(bench.val),
             rows=bench.train,
         ),
         number,
@@ -100,7 +100,7 @@ def _nothing_to_do(bench: Bench, state: RunState, clusters: Sequence[Cluster]) -
         return f"{MOST_ROUNDS} rounds are done"
     if state.barren >= BARREN_ROUNDS:
         return f"{BARREN_ROUNDS} rounds in a row brought nothing better"
-    if bench.plan.left(Phase.SEARCH) <= len(bench.val):
+    if bench.plan.left(Phase.SEARCH) <= bench.evaluator.requests(bench.val):
         return "the plan for the search cannot pay for another trial"
     return ""
 
@@ -122,7 +122,7 @@ async def _accepted(
 ) -> RunState:
     """Accept by evidence, or remember what did not help; train is scored anew for a new champion."""
     better = found.best is not state.champion and is_believed(state.champion.val, found.best.val)
-    paired = compare(state.champion.val, found.best.val, seed=bench.seed)
+    paired = compare(state.champion.val, found.best.val, seed=bench.seed, groups=groups_of(bench.val))
     await bench.tell(
         Decided(
             kind="accept" if better else "reject",

@@ -149,7 +149,7 @@ def _affordable(
     """As many clusters as the plan can ask a model about while a trial stays affordable."""
     if not proposers.asks_model:
         return dict(proposals)
-    most = max(bench.plan.left(Phase.SEARCH) - len(bench.val), 0)
+    most = max(bench.plan.left(Phase.SEARCH) - bench.evaluator.requests(bench.val), 0)
     kept = dict(list(proposals.items())[:most])
     bench.plan.take(Phase.SEARCH, {f"mutator:{number}:{cluster_id}" for cluster_id in kept})
     return kept

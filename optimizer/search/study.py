@@ -80,7 +80,7 @@ async def search(bench: Bench, champion: Champion, space: Space, round_number: i
         floor: val mean of the run's baseline, for the progress display.
     """
     hunt = _Hunt(bench=bench, champion=champion, space=space, round=round_number, floor=floor, best=champion)
-    hunt.allowance = max(int(bench.plan.left(Phase.SEARCH) * ROUND_SHARE), len(bench.val))
+    hunt.allowance = max(int(bench.plan.left(Phase.SEARCH) * ROUND_SHARE), bench.evaluator.requests(bench.val))
     seed = sampler_seed(bench.seed, round_number)
     sampler = Sampler(space, seed=seed, start=champion.mean)
     queue: Iterator[dict[str, str]] = space.first_choices()
