@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from optimizer.api import aevaluate, aoptimize, evaluate, optimize
     from optimizer.build import Scored
-    from optimizer.config import BudgetSpec, DataSpec, MetricSpec, ModelSpec, Price, RunConfig
+    from optimizer.config import BudgetSpec, DataSpec, MetricSpec, ModelSpec, Prefer, Price, RunConfig
     from optimizer.dataset import Example, Split
     from optimizer.errors import BudgetExceeded, OptimizerError, ProviderError, StoreError, UserError
     from optimizer.events import Event, Sink
@@ -35,6 +35,7 @@ __all__ = [
     "ModelSpec",
     "OptimizerError",
     "Outcome",
+    "Prefer",
     "Price",
     "Prompt",
     "ProviderError",
@@ -58,7 +59,7 @@ __all__ = [
 _HOMES = {
     "api": ("aevaluate", "aoptimize", "evaluate", "optimize"),
     "build": ("Scored",),
-    "config": ("BudgetSpec", "DataSpec", "MetricSpec", "ModelSpec", "Price", "RunConfig"),
+    "config": ("BudgetSpec", "DataSpec", "MetricSpec", "ModelSpec", "Prefer", "Price", "RunConfig"),
     "dataset": ("Example", "Split"),
     "errors": ("BudgetExceeded", "OptimizerError", "ProviderError", "StoreError", "UserError"),
     "events": ("Event", "Sink"),

@@ -112,7 +112,8 @@ def the_front(bench: Bench, state: RunState, priced: Priced) -> Decided:
     points = [
         {"candidate": one.prompt.fingerprint, "tokens": one.tokens, "val": one.score, "usd": one.usd} for one in found
     ]
-    reason = "prompts that no other one beats in size and val score"
+    many = "prompts that no other one beats" if len(points) > 1 else "prompt, which beats all others"
+    reason = f"{len(points)} {many} in size and val score"
     return Decided(kind="front", round=state.round, reason=reason, figures={"prefer": bench.prefer, "points": points})
 
 

@@ -61,6 +61,7 @@ def two(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, str]:
 CASES: Mapping[str, list[Mapping[str, str]]] = {
     "The eval file": [
         eval_file("model:", "modle:"),
+        eval_file("- exact\n", "- exact\nprotect: [m-3]\n"),
         eval_file("exact", "icontains: parcel"),
         eval_file("exact", "length: {max_word: 5}"),
         eval_file("- exact\n", "- exact\nsplits: {train: 0.5, val: 0.3, test: 0.3}\n"),
