@@ -28,6 +28,8 @@ FEW = 600
 """Ours at so many search calls is held against GEPA at MANY."""
 MORE = 1500
 """Ours at so many is held against OF_CEILING of the ceiling."""
+LEAST_SEEDS = 6
+"""With fewer there is no interval."""
 COLUMNS = {
     "calls": "search calls",
     "reflection_calls": "of these reflection",
@@ -110,6 +112,8 @@ def _told(ours: Mapping[int, float], theirs: Mapping[int, float]) -> str:
 
 
 def _span(differences: Sequence[float]) -> str:
+    if len(differences) < LEAST_SEEDS:
+        return "too few seeds"
     low, high = paired_interval([[difference] for difference in differences])
     return f"{low:+.3f} to {high:+.3f}"
 
