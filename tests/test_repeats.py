@@ -19,10 +19,11 @@ from optimizer.evaluator import Purpose
 from optimizer.events import ResultKnown
 from optimizer.executors.base import Job
 from optimizer.intake import take_in
+from optimizer.loop import run
 from optimizer.metrics import build_metrics, threshold_of
 from optimizer.models.base import Request
 from optimizer.models.offline.model import OfflineModel
-from optimizer.outcome import Phase
+from optimizer.outcome import Phase, Verdict
 from optimizer.plan import plan_for
 from optimizer.prompt import Message, Prompt
 from optimizer.readers.config import load_config
@@ -32,6 +33,7 @@ from optimizer.store import RunReader, spending
 from optimizer.store.looks import look_at
 from optimizer.targets.base import Output, Target
 from tests.cli_case import cli
+from tests.test_loop import ENDS, MINED, bob_world, says_romeo
 from tests.test_run import workspace
 from tests.worlds import FunctionTarget, bench_of, seed_prompt
 
@@ -178,6 +180,18 @@ def test_the_plan_counts_every_repeat():
     needed = int(str(caught.value).partition("budget.calls to ")[2].split()[0])
     assert plan_for(calls=needed, train=20, val=20, test=20, repeats=3).limits[Phase.SEARCH] >= 121
     assert sum(plan_for(calls=None, train=50, val=50, test=50, repeats=4).limits.values()) == 6 * 4 * 150
+
+
+def test_no_phase_of_a_run_with_repeats_asks_for_more_than_its_plan():
+    bench, _, target = bench_of(says_romeo, bob_world)
+    bench.evaluator.repeats = 2
+    bench.evaluator.plan = plan_for(calls=900, train=40, val=40, test=40, repeats=2)
+    finished = asyncio.run(run(bench, seed_prompt(), MINED, ENDS))
+    assert finished.outcome.verdict is Verdict.GAIN_SHOWN
+    for phase in Phase:
+        assert len(bench.plan.asked[phase]) <= bench.plan.limits[phase]
+    assert len(bench.plan.asked[Phase.TEST]) == 2 * 2 * 40
+    assert len(target.calls) == sum(map(len, bench.plan.asked.values()))
 
 
 def test_the_stand_in_draws_each_sample_anew():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import itertools
 import math
@@ -16,6 +17,7 @@ from scipy import stats as scipy_stats
 
 from optimizer.errors import ErrorKind
 from optimizer.intervals import paired_interval, pass_fail_interval
+from optimizer.loop import run
 from optimizer.outcome import Comparison, Verdict
 from optimizer.results import CallError, Evaluation, Result, Score
 from optimizer.stats import (
@@ -29,6 +31,8 @@ from optimizer.stats import (
     signs,
 )
 from optimizer.verdict import verdict
+from tests.test_loop import ENDS, MINED, bob_world, says_romeo
+from tests.worlds import bench_of, seed_prompt
 
 
 @pytest.mark.parametrize(
@@ -283,3 +287,15 @@ def test_equal_candidates_hardly_ever_show_a_gain_by_group(alike):
         by_row += gain_is_shown(compare(*pair, look=1))
     assert by_group <= 14
     assert alike == 0.0 or by_row > 30
+
+
+def test_a_run_on_rows_in_two_groups_claims_nothing():
+    bench, _, _ = bench_of(says_romeo, bob_world)
+    claims = []
+    for size in (1, 20):
+        rows = tuple(replace(row, group=f"g{number // size}") for number, row in enumerate(bench.test))
+        fresh, _, _ = bench_of(says_romeo, bob_world)
+        finished = asyncio.run(run(replace(fresh, test=rows), seed_prompt(), MINED, ENDS))
+        assert finished.outcome.test is not None and finished.outcome.test.gain > 0.5
+        claims.append(finished.outcome.verdict)
+    assert claims == [Verdict.GAIN_SHOWN, Verdict.TOO_SMALL]
