@@ -71,7 +71,7 @@ async def checked(bench: Bench, state: RunState, priced: Priced, before: Sequenc
     """Ask the winner the protected rows of train and val that the seed got right.
 
     Where a row breaks that a candidate before it keeps, what was taken away since then was not useless, and that
-    candidate returns; so it does where the winner itself may not be, since a line that was put back is too long.
+    candidate returns.
 
     Args:
         bench: what candidates are scored with.
@@ -80,23 +80,24 @@ async def checked(bench: Bench, state: RunState, priced: Priced, before: Sequenc
         before: candidates that the winner was made from, the latest first.
     """
     rows = await _kept_by_seed(bench, state)
-    able = _able(bench, state, (priced.winner, *before)) or [state.baseline]
-    first = await _taken(bench, state, priced, able[0], _refused(bench, state, priced.winner))
-    fell = await _broken(bench, state, able[0].prompt, rows)
-    for one in able[1:] if fell else ():
-        affordable = bench.evaluator.cost(one.prompt, rows) <= bench.plan.left(Phase.ATTRIBUTION)
-        if affordable and not await _broken(bench, state, one.prompt, rows):
-            why = f"without it these protected rows break: {', '.join(fell[:NAMED])}"
-            return Checked(priced=await _taken(bench, state, first, one, why), held=len(rows), broken=())
-    return Checked(priced=first, held=len(rows), broken=fell)
-
-
-async def _taken(bench: Bench, state: RunState, priced: Priced, one: Champion, why: str) -> Priced:
-    """The candidate in the winner's place, with the prices that are known; what was taken away returns."""
-    if one.prompt.fingerprint == priced.winner.prompt.fingerprint:
-        return priced
-    await bench.tell(Decided(kind="put back", round=state.round, reason=f"what was taken away returns: {why}"))
-    return replace(priced, winner=one, lines=_lines(state, one.prompt, priced.lines))
+    seen = {state.seed.fingerprint}
+    fell: tuple[str, ...] = ()
+    for one in (priced.winner, *before):
+        known = one.prompt.fingerprint in seen
+        seen.add(one.prompt.fingerprint)
+        if one is not priced.winner:
+            costs = bench.evaluator.cost(one.prompt, rows)
+            if known or _refused(bench, state, one) or costs > bench.plan.left(Phase.ATTRIBUTION):
+                continue
+        found = await _broken(bench, state, one.prompt, rows)
+        if not found and one is not priced.winner:
+            reason = f"what was taken away breaks {', '.join(fell)}, protected: it returns"
+            await bench.tell(Decided(kind="put back", round=state.round, reason=reason))
+            priced = replace(priced, winner=one, lines=_lines(state, one.prompt, priced.lines))
+        if not found:
+            return Checked(priced=priced, held=len(rows), broken=())
+        fell = fell or found
+    return Checked(priced=priced, held=len(rows), broken=fell)
 
 
 def unpriced(state: RunState, winner: Champion) -> Priced:
@@ -105,13 +106,9 @@ def unpriced(state: RunState, winner: Champion) -> Priced:
 
 
 def the_front(bench: Bench, state: RunState, priced: Priced) -> Decided:
-    """The front of all that was scored on val, and the winner, as an event: what else could be had."""
+    """The front of all that was scored on val, as an event: what else could be had."""
     candidates = (state.baseline, *state.scored, state.champion, priced.winner, *priced.scored)
-    by = bench.prefer or Prefer.SHORTER
-    found = front(_points(bench, _able(bench, state, candidates)), by)
-    (winner,) = _points(bench, [priced.winner])
-    if all(one.prompt.fingerprint != winner.prompt.fingerprint for one in found):
-        found = tuple(sorted((*found, winner), key=lambda one: one.size(by)))
+    found = front(_points(bench, _able(bench, state, candidates)), bench.prefer or Prefer.SHORTER)
     points = [
         {"candidate": one.prompt.fingerprint, "tokens": one.tokens, "val": one.score, "usd": one.usd} for one in found
     ]

@@ -5,27 +5,35 @@ Takes the state of a run and gives the next one; all that is decided is recorded
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from optimizer.attribute import Cause
+from optimizer.attribute import NO_CAUSE, Cause
 from optimizer.cluster import cluster
 from optimizer.dataset import Split, groups_of
+from optimizer.edits import Edit
 from optimizer.evaluator import Bench, Purpose, by_id
 from optimizer.events import ClustersFound, Decided, Progress
 from optimizer.failures import Cluster
 from optimizer.mutate.base import Attempt, Proposal
-from optimizer.mutate.propose import Proposers, Round, proposals_for, propose
+from optimizer.mutate.llm import MOST_MEMBERS
+from optimizer.mutate.propose import MOST_TIMES, THIN, Proposers, Round, proposals_for, propose
 from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
-from optimizer.results import Evaluation
-from optimizer.search.screen import Candidates, Screened, screen
+from optimizer.results import Evaluation, Result
+from optimizer.search.again import again, room_for
+from optimizer.search.screen import Candidates, Screened, Screening, screen
 from optimizer.search.space import space
-from optimizer.search.study import Champion, Found, is_believed, search
+from optimizer.search.study import Champion, Found, search
 from optimizer.stats import EPSILON, compare
 
-MOST_ROUNDS = 8
-BARREN_ROUNDS = 3
+MOST_ROUNDS = 12
+MOST_AGAIN = 0.4
+"""Share of train up to which all failing rows are asked again before anything is proposed for them."""
+SMALL = 5
+"""With more of them, only those in clusters of so few rows are; else those in thin ones."""
+BARREN_ROUNDS = 4
 """Rounds in a row without a new champion after which the search ends."""
 
 
@@ -40,13 +48,15 @@ class RunState:
     champion: Champion
     """The best prompt so far."""
     train: Evaluation
-    """The champion on train."""
+    """The champion on train, as far as it was asked; else near relatives of it: its edits on the way to it."""
     round: int = 0
     """Rounds ended."""
     barren: int = 0
     """Rounds in a row without a new champion."""
     attempts: Mapping[str, tuple[Attempt, ...]] = field(default_factory=dict)
     """Cluster id -> edits that did not help."""
+    shown: Mapping[str, int] = field(default_factory=dict)
+    """Train row -> how often proposers were shown it as a failure."""
     causes: Mapping[str, Cause] = field(default_factory=dict)
     """Text of a line that was added, replaced or removed -> what that was proposed for."""
     stopped: str = ""
@@ -60,40 +70,89 @@ class RunState:
 
 
 async def one_round(bench: Bench, proposers: Proposers, state: RunState) -> RunState:
-    """Champion -> failures -> clusters -> edits -> study -> champion."""
+    """Champion -> failures -> clusters -> edits -> screen -> study -> champion."""
     number = state.round + 1
     examples = by_id(bench.train)
-    clusters = cluster(examples, state.train)
     champion = state.champion.prompt
+    stop = _nothing_to_do(bench, state)
+    state = state if stop else await _confirmed(bench, state, number)
+    clusters = cluster(examples, state.train)
     await bench.tell(ClustersFound(round=number, candidate=champion.fingerprint, clusters=clusters))
-    if stop := _nothing_to_do(bench, state, clusters):
-        return await _stopped(bench, state, stop)
+    if stop:
+        return await _stopped(bench, state, stop if clusters else "no train row fails")
     await progress(bench, "proposing", number, state)
-    proposals = proposals_for(champion, clusters, state.train, examples, state.attempts)
+    proposals = proposals_for(champion, clusters, state.train, examples, state.attempts, state.shown)
+    if not proposals:
+        return await _looked_anew(bench, state, "no train row fails" if not clusters else "nothing mends what is left")
     brought = await propose(bench, proposers, proposals, number)
     if not brought.edits:
-        return await _stopped(bench, state, "no edit is left to try")
+        shown = count_shown(state.shown, brought.proposals)
+        return await _looked_anew(bench, replace(state, shown=shown), "no edit is left to try")
     await progress(bench, "screening", number, state)
-    screened = await screen(
+    screening = await screen(
         bench,
         Candidates(
             champion=champion,
             base=state.train,
             proposals=brought.proposals,
             edits=brought.edits,
+            own=own_lines(state.seed),
             keep_calls=bench.evaluator.requests(bench.val),
-            rows=bench.train,
         ),
         number,
     )
-    found = await _study(bench, state, screened, number)
-    return await _accepted(bench, state, number, screened, brought, found)
+    found = await _study(bench, state, screening.edits, number)
+    return await _accepted(bench, state, screening, brought, found)
 
 
-def _nothing_to_do(bench: Bench, state: RunState, clusters: Sequence[Cluster]) -> str:
+async def _confirmed(bench: Bench, state: RunState, number: int) -> RunState:
+    """Ask once more about rows that fail in small company: what is right under a placebo failed by chance."""
+    clusters = cluster(by_id(bench.train), state.train)
+    most = MOST_AGAIN * len(bench.train)
+    doubted = next(
+        (
+            small
+            for size in (len(bench.train), SMALL)
+            if len(small := rows_of([found for found in clusters if len(found.members) <= size])) <= most
+        ),
+        rows_of([found for found in clusters if len(found.members) <= THIN]),
+    )
+    rows = [row for row in bench.train if row.id in doubted and state.shown.get(row.id, 0) < MOST_TIMES]
+    room = bench.plan.left(Phase.SEARCH) - bench.evaluator.requests(bench.val)
+    if not rows or not room_for(bench, state.champion.prompt, rows, room):
+        return state
+    second = await again(bench, state.champion.prompt, rows, searching(Split.TRAIN, number))
+    return replace(state, train=joined(state.train, {row.id: _luck(state.train, second, row.id) for row in rows}))
+
+
+def rows_of(clusters: Sequence[Cluster]) -> set[str]:
+    """Ids of all members."""
+    return {member.example.id for found in clusters for member in found.members}
+
+
+def _luck(train: Evaluation, second: Evaluation, row: str) -> Result:
+    """The result without the failures that a second try does not have: they were bad luck."""
+    first, later = train.results[row], second.results[row]
+    right = {score.metric: score for score in later.scores if score.passed}
+    return replace(first, scores=tuple(right.get(score.metric, score) for score in first.scores))
+
+
+async def _looked_anew(bench: Bench, state: RunState, reason: str) -> RunState:
+    """Score the rows of train that the champion itself was not asked about; stop where there is none, or no room."""
+    prompt = state.champion.prompt
+    number = state.round + 1
+    cost = bench.evaluator.cost(prompt, bench.train)
+    if not cost or cost + bench.evaluator.requests(bench.val) > bench.plan.left(Phase.SEARCH):
+        return await _stopped(bench, state, reason)
+    train = await bench.evaluator.evaluate(prompt, bench.train, searching(Split.TRAIN, number))
+    await bench.tell(
+        Decided(kind="look anew", round=number, reason=f"{reason}: all train rows are scored with the best prompt")
+    )
+    return replace(state, train=train, round=number)
+
+
+def _nothing_to_do(bench: Bench, state: RunState) -> str:
     """Why another round is not worth its calls; empty where it is."""
-    if not clusters:
-        return "no train row fails"
     if state.champion.mean >= 1.0 - EPSILON:
         return "every val row is right, so no edit could show that it is better"
     if state.round >= MOST_ROUNDS:
@@ -106,28 +165,22 @@ def _nothing_to_do(bench: Bench, state: RunState, clusters: Sequence[Cluster]) -
 
 
 async def _study(bench: Bench, state: RunState, screened: Sequence[Screened], number: int) -> Found:
-    searched = space(state.champion.prompt, screened)
+    searched = space(state.champion.prompt, screened, own_lines(state.seed))
     if not searched.slots:
         return Found(best=state.champion, trials=0, reason="no edit passed the screen")
-    return await search(bench, state.champion, searched, number, state.baseline.mean)
+    return await search(bench, state.champion, searched, screened, number, state.baseline.mean)
 
 
-async def _accepted(
-    bench: Bench,
-    state: RunState,
-    number: int,
-    screened: Sequence[Screened],
-    brought: Round,
-    found: Found,
-) -> RunState:
-    """Accept by evidence, or remember what did not help; train is scored anew for a new champion."""
-    better = found.best is not state.champion and is_believed(state.champion.val, found.best.val)
+async def _accepted(bench: Bench, state: RunState, screening: Screening, brought: Round, found: Found) -> RunState:
+    """Take the new champion, or remember what did not help."""
+    number = state.round + 1
+    better = found.best is not state.champion
     paired = compare(state.champion.val, found.best.val, seed=bench.seed, groups=groups_of(bench.val))
     await bench.tell(
         Decided(
             kind="accept" if better else "reject",
             round=number,
-            reason=found.reason if better else f"{found.reason}: no candidate is believed to be better",
+            reason=found.reason,
             figures={
                 "candidate": found.best.prompt.fingerprint,
                 "gain": paired.gain,
@@ -138,46 +191,91 @@ async def _accepted(
             },
         )
     )
+    kept = frozenset(edit.id for edit in found.edits)
     learned = replace(
         state,
         round=number,
         scored=(*state.scored, *([found.best] if found.best is not state.champion else [])),
-        attempts=lessons(state.attempts, screened, better),
-        causes={**state.causes, **causes(screened, brought.proposals)},
+        attempts=lessons(state.attempts, screening.edits, kept, found.harmful),
+        causes={**state.causes, **causes(found.edits, screening.edits, brought.proposals)},
+        shown=count_shown(state.shown, brought.proposals),
     )
     if not better:
         return replace(learned, barren=state.barren + 1)
-    rows = bench.train
-    if bench.evaluator.cost(found.best.prompt, rows) > bench.plan.left(Phase.SEARCH):
-        return await _stopped(
-            bench, replace(learned, champion=found.best), "the plan cannot score the new champion on train"
-        )
-    train = await bench.evaluator.evaluate(found.best.prompt, rows, searching(Split.TRAIN, number))
-    return replace(learned, champion=found.best, train=train, barren=0)
+    return await _followed(bench, replace(learned, champion=found.best, barren=0), screening, number)
+
+
+async def _followed(bench: Bench, state: RunState, screening: Screening, number: int) -> RunState:
+    """What is known of the new champion on train: rows that were tried with its edits, and those that still fail.
+
+    Rows that pass are not asked again at once: few of them break, and val shows whether they do.
+    """
+    train = joined(state.train, screening.results)
+    stale = [row for row in bench.train if row.id not in screening.results and not state.train.results[row.id].passed]
+    if bench.evaluator.cost(state.champion.prompt, stale) <= bench.plan.left(Phase.SEARCH) - bench.evaluator.requests(
+        bench.val
+    ):
+        more = await bench.evaluator.evaluate(state.champion.prompt, stale, searching(Split.TRAIN, number))
+        train = joined(train, more.results)
+    return replace(state, train=train)
+
+
+def own_lines(seed: Prompt) -> frozenset[str]:
+    """Ids of the lines that the run began with."""
+    return frozenset(line.id for line in seed.lines)
+
+
+def joined(known: Evaluation, newer: Mapping[str, Result]) -> Evaluation:
+    """Results of near relatives of a champion, the newest of each row."""
+    return Evaluation(candidate=known.candidate, results={**known.results, **newer})
+
+
+def count_shown(shown: Mapping[str, int], proposals: Mapping[str, Proposal]) -> dict[str, int]:
+    """How often each failing row was shown to proposers."""
+    counts = Counter(shown)
+    for row in {member.example.id for found in proposals.values() for member in found.cluster.members[:MOST_MEMBERS]}:
+        counts[row] += 1
+    return dict(counts)
 
 
 def lessons(
-    known: Mapping[str, tuple[Attempt, ...]], screened: Sequence[Screened], better: bool
+    known: Mapping[str, tuple[Attempt, ...]],
+    screened: Sequence[Screened],
+    kept: frozenset[str],
+    harmful: frozenset[str],
 ) -> dict[str, tuple[Attempt, ...]]:
-    """Edits that did not help, by cluster, for the next proposal: screened out, or in a round without a winner."""
+    """Edits that did not help, by cluster, for the next proposal."""
     lessons = dict(known)
     for item in screened:
-        if item.tried and not (item.passed and better):
-            told = f"{item.told} alone, but val did not get better" if item.passed else item.told
-            attempt = Attempt(edit=item.edit, outcome=told, broke=item.worsened)
+        if item.tried and item.edit.id not in kept:
+            told = item.told
+            if item.edit.id in harmful:
+                told += ", and broke rows that were right"
+            elif item.passed:
+                told += ", but the rows that choose did not get better"
+            attempt = Attempt(edit=item.edit, outcome=told)
             lessons[item.edit.cluster] = (*lessons.get(item.edit.cluster, ()), attempt)
     return lessons
 
 
-def causes(screened: Sequence[Screened], proposals: Mapping[str, Proposal]) -> dict[str, Cause]:
-    """Which cluster each proposed line aims at, by its text; a removed line by the text that it had."""
+def causes(made: Sequence[Edit], screened: Sequence[Screened], proposals: Mapping[str, Proposal]) -> dict[str, Cause]:
+    """What each line of the new champion was made for, by its text; a removed line by the text that it had."""
+    ids = {edit.id for edit in made}
     found: dict[str, Cause] = {}
     for item in screened:
         proposal = proposals.get(item.edit.cluster)
-        if proposal:
-            text = item.edit.text or proposal.prompt.line(item.edit.target or "").content
-            label = "" if item.edit.source == "user" else proposal.cluster.label
-            found[text] = Cause(label=label, members=len(proposal.cluster.members))
+        if proposal is None or item.edit.id not in ids:
+            continue
+        text = item.edit.text or proposal.prompt.line(item.edit.target or "").content
+        before = found.get(text, NO_CAUSE)
+        members = proposal.cluster.members
+        found[text] = Cause(
+            label=before.label or ("" if item.edit.source == "user" else proposal.cluster.label),
+            members=before.members + len(members),
+            share=before.share + proposal.cluster.share,
+            shown=before.shown | {member.example.id for member in members[:MOST_MEMBERS]},
+            mended=before.mended | set(item.mended),
+        )
     return found
 
 

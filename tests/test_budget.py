@@ -1,21 +1,12 @@
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from optimizer.budget import LEAST_CALLS, Budget, Spent
 from optimizer.config import BudgetSpec, Price
-from optimizer.errors import BudgetExceeded, ConfigError, ErrorKind, ModelError
-from optimizer.events import Recording
-from optimizer.models.base import Request
-from optimizer.models.gate import Terms, gate
-from optimizer.outcome import Phase
-from optimizer.prompt import Message
-from optimizer.testing.models import Answer, FunctionModel
-from tests import virtual_time
+from optimizer.errors import BudgetExceeded, ConfigError
 
 
 class Clock:
@@ -249,33 +240,3 @@ def test_whatever_the_calls_before_take_the_calls_held_back_can_be_sent(tokens, 
         assert sum(sent) + hold * mean <= limit
         for _ in range(hold):
             call(budget, estimate=int(mean), used=int(mean))
-
-
-def test_retries_of_the_search_cannot_spend_what_is_held_back_for_the_test():
-    failed: set[str] = set()
-
-    def at_second_try(request: Request) -> Answer:
-        odd = request.messages[0].content[-1] in "13579"
-        if odd and request.phase is Phase.SEARCH and request.key not in failed:
-            failed.add(request.key)
-            return ModelError(ErrorKind.INTERNAL_SERVER, "the server said 500", status=500)
-        return "Romeo"
-
-    def ask(number: int, phase: Phase) -> Request:
-        message = Message(role="user", content=f"{phase} {number}")
-        return Request(provider="openai", model="m", messages=(message,), phase=phase)
-
-    async def main() -> None:
-        budget = Budget(BudgetSpec(calls=30), virtual_time.now, hold=10)
-        provider = FunctionModel(at_second_try)
-        terms = Terms(concurrency=4, clock=virtual_time.now)
-        model = gate(provider, store=None, sink=Recording(), budget=budget, terms=terms)
-        searched = [model.complete(ask(number, Phase.SEARCH)) for number in range(16)]
-        ended = await asyncio.gather(*searched, return_exceptions=True)
-        assert budget.spent.calls == 20
-        assert any(isinstance(one, BudgetExceeded) for one in ended)
-        budget.release()
-        tested = await asyncio.gather(*(model.complete(ask(number, Phase.TEST)) for number in range(10)))
-        assert [one.text for one in tested] == ["Romeo"] * 10 and budget.spent.calls == 30
-
-    virtual_time.run(main())

@@ -224,21 +224,6 @@ def test_what_was_taken_away_returns_where_a_protected_train_row_needs_it() -> N
     assert [line.text for line in ended.priced.lines] == [CURE, SPARE]
 
 
-def test_a_line_that_pricing_put_back_may_not_make_the_prompt_too_long() -> None:
-    bench, events, _ = bench_of(cured, question, size=60, calls=2000)
-    bench = replace(bench, max_tokens=prompt_tokens(seed_prompt()) + 1)
-    short = apply(seed_prompt(), [Edit(op=Op.REPLACE_LINE, target="L1", text=CURE, cluster="c")])
-    long = apply(seed_prompt(), [Edit(op=Op.ADD_LINE, after=END, text=f"{SPARE} {SPARE}", cluster="c")])
-    assert fits(short, bench.max_tokens) and not fits(long, bench.max_tokens)
-    state = state_of(bench, short)
-    ended = asyncio.run(checked(bench, state, Priced(winner=found(bench, long), lines=()), (state.champion,)))
-    assert ended.priced.winner is state.champion and [line.text for line in ended.priced.lines] == [CURE]
-    (told,) = [event for event in events if isinstance(event, Decided) and event.kind == "put back"]
-    assert f"tokens, and max_tokens is {bench.max_tokens}" in told.reason
-    alone = asyncio.run(checked(bench, state, Priced(winner=found(bench, long), lines=()), ()))
-    assert alone.priced.winner is state.baseline
-
-
 def test_the_front_of_a_run_is_told() -> None:
     _, events, finished = simulated(lines_that_mend_and_break(2), 2)
     (told,) = [event for event in events if isinstance(event, Decided) and event.kind == "front"]

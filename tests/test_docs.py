@@ -16,7 +16,7 @@ import pytest
 import optimizer
 from optimizer.outcome import Phase, Verdict
 from optimizer.plan import plan_for
-from optimizer.search.screen import PLACEBO
+from optimizer.search.again import PLACEBOS
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -90,7 +90,7 @@ def test_the_plan_of_the_tour_is_the_demos():
     shown = dict(re.findall(r"^\| (\w+) \| [^|]* \| (\d+) \|$", page, re.MULTILINE))
     assert shown == {phase.value: str(plan.limits[phase]) for phase in Phase}
     assert all(f"| {verdict} |" in page for verdict in Verdict)
-    assert f"(`{PLACEBO.text}`)" in page
+    assert f"(`{PLACEBOS[0].text}`)" in page
 
 
 def test_the_modules_of_the_tour_are_there():

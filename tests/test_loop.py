@@ -95,32 +95,25 @@ def test_a_run_over_known_results_asks_for_nothing_and_decides_alike():
     assert [e for e in events if isinstance(e, Decided)] == [e for e in more if isinstance(e, Decided)]
 
 
-def test_a_useless_line_is_dropped_before_the_test():
-    useless = "Be careful."
+def test_a_line_that_another_one_makes_useless_is_dropped_before_the_test():
+    partial, cure = "Say Bob to the first ten.", 'Write "Bob" instead of "Romeo".'
 
     class Chatty:
         async def propose(self, proposal: Proposal) -> tuple[Edit, ...]:
-            return (
-                Edit(
-                    op=Op.REPLACE_LINE,
-                    target="L1",
-                    text='Write "Bob" instead of "Romeo".',
-                    cluster=proposal.cluster.id,
-                    source="llm",
-                ),
-                Edit(op=Op.ADD_LINE, after=END, text=useless, cluster=proposal.cluster.id, source="llm"),
+            return tuple(
+                Edit(op=Op.ADD_LINE, after=END, text=text, cluster=proposal.cluster.id, source="llm")
+                for text in (partial, cure)
             )
 
     def either_mends(text: str, example: Example) -> str:
-        # Each edit mends alone, so both pass the screen; together one is enough.
-        return says_romeo(text + ('"Bob" instead of "Romeo"' if useless in text else ""), example)
+        few = partial in text and int(example.inputs["q"].split()[-1]) < 10
+        return says_romeo(text + ('"Bob" instead of "Romeo"' if few else ""), example)
 
     bench, events, _ = bench_of(either_mends, bob_world)
-    proposers = Proposers(mutators=(Chatty(),), asks_model=False)
-    finished = asyncio.run(run(bench, seed_prompt(), proposers, ENDS))
+    finished = asyncio.run(run(bench, seed_prompt(), Proposers(mutators=(Chatty(),), asks_model=False), ENDS))
     assert finished.outcome.verdict is Verdict.GAIN_SHOWN
     assert any(isinstance(event, Decided) and event.kind == "drop line" for event in events)
-    assert len(finished.outcome.lines) == 1
+    assert [line.text for line in finished.outcome.lines] == [cure]
 
 
 def test_a_removed_line_has_its_price_and_its_cause():
@@ -172,7 +165,8 @@ def test_proposers_see_train_rows_alone():
             return await super().propose(proposal)
 
     def marked(text: str, example: Example) -> str:
-        return f"{drawn_anew(0)(text, example)} by {example.id}" if len(text) % 3 else str(example.expected)
+        said = drawn_anew(0)(text, example)
+        return f"wrong by {example.id}" if said == "wrong" else said
 
     bench, _, _ = bench_of(marked, bob_world)
     asyncio.run(run(bench, seed_prompt(), Proposers(mutators=(Nosy(),), asks_model=True), ENDS))

@@ -18,11 +18,11 @@ SUGGESTIONS = 12
 
 def passed(text: str, cluster: str) -> Screened:
     edit = Edit(op=Op.ADD_LINE, after=END, text=text, cluster=cluster, source="llm")
-    return Screened(edit=edit, mended=4, tried=4)
+    return Screened(edit=edit, mended=("r1", "r2"), tried=4, chosen=True)
 
 
 def wide() -> Space:
-    """Four slots of two edits each."""
+    """Eight slots of one edit each: two a cause."""
     return space(seed_prompt(), [passed(f"{cluster}{n}", cluster) for cluster in "abcd" for n in range(2)])
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from optimizer.dataset import Example
 from optimizer.edits import END, Edit, Op
@@ -24,8 +25,16 @@ NEAR_MISSES = 6
 """Passing rows handed to proposers, most alike to the members first."""
 LEAST_SHARE = 0.02
 """A cluster that accounts for less of the lost score is left for a later round."""
-MOST_CLUSTERS = 8
+MOST_CLUSTERS = 20
 """Clusters proposed for in one round."""
+MOST_PROPOSALS = 40
+"""Clusters that a model is asked about in one run."""
+MOST_TIMES = 3
+"""A failing row is shown so often; one that nothing mends is set aside then: its label may be wrong."""
+THIN = 2
+"""Causes of so few rows, or less, are shown together."""
+TOGETHER = 4
+"""Rows of thin causes in one proposal."""
 MENDABLE = (RETRYABLE | FATAL) - {ErrorKind.MALFORMED}
 """Faults of a mutator that may be gone when the run is resumed; a reply that makes no sense is kept, and stays."""
 
@@ -61,6 +70,7 @@ def proposals_for(
     evaluation: Evaluation,
     examples: Mapping[str, Example],
     attempts: Mapping[str, Sequence[Attempt]],
+    shown: Mapping[str, int] | None = None,
 ) -> dict[str, Proposal]:
     """What proposers will see for each cluster that is worth a call, largest share first.
 
@@ -70,6 +80,7 @@ def proposals_for(
         evaluation: its results on train.
         examples: train rows by id.
         attempts: what was tried before, by cluster id.
+        shown: row -> how often it was shown already, and not mended.
     """
     passing = [
         Failure(example=examples[result.example], result=result)
@@ -77,7 +88,6 @@ def proposals_for(
         if result.error is None and result.passed
     ]
     labels = expected_labels(evaluation)
-    worth = [found for found in clusters if found.share >= LEAST_SHARE] or list(clusters[:1])
     return {
         found.id: Proposal(
             prompt=prompt,
@@ -86,8 +96,67 @@ def proposals_for(
             attempts=tuple(attempts.get(found.id, ())),
             labels=labels,
         )
-        for found in worth[:MOST_CLUSTERS]
+        for found in worth_asking(clusters, shown or {})[:MOST_CLUSTERS]
     }
+
+
+def worth_asking(clusters: Sequence[Cluster], shown: Mapping[str, int]) -> list[Cluster]:
+    """Clusters without rows that were shown too often; thin ones of one place together."""
+    fresh = []
+    for found in clusters:
+        members = tuple(member for member in found.members if shown.get(member.example.id, 0) < MOST_TIMES)
+        if members:
+            share = found.share * len(members) / len(found.members)
+            fresh.append(replace(found, members=members, share=share))
+    worth = [found for found in fresh if found.share >= LEAST_SHARE] or fresh[:1]
+    parts = [part for found in worth for part in _parts(found)]
+    return [
+        *(part for part in parts if len(part.members) > THIN),
+        *_pooled([p for p in parts if len(p.members) <= THIN]),
+    ]
+
+
+def _parts(found: Cluster) -> list[Cluster]:
+    """A mixed cluster, in which hardly two rows want the same, in parts that one call can see through."""
+    if len(found.members) <= TOGETHER or len(found.wanted) < 0.5 * len(found.members):
+        return [found]
+    size = TOGETHER
+    parts = [found.members[start : start + size] for start in range(0, len(found.members), size)]
+    return [
+        replace(found, id=f"{found.id}-{number}", members=part, share=found.share * len(part) / len(found.members))
+        for number, part in enumerate(parts, 1)
+    ]
+
+
+def _pooled(thin: Sequence[Cluster]) -> list[Cluster]:
+    """Thin causes of one place, a few rows together: one call may see several of them."""
+    places: dict[str, list[list[Cluster]]] = defaultdict(list)
+    for found in thin:
+        groups = places[found.place]
+        if not groups or sum(len(one.members) for one in (*groups[-1], found)) > TOGETHER:
+            groups.append([])
+        groups[-1].append(found)
+    return [_joined(group) for groups in places.values() for group in groups]
+
+
+def _joined(group: Sequence[Cluster]) -> Cluster:
+    if len(group) == 1:
+        return group[0]
+    first = group[0]
+    members = {member.example.id: member for found in group for member in found.members}
+    digest = hashlib.sha256("\x00".join(sorted(found.id for found in group)).encode()).hexdigest()
+    return replace(
+        first,
+        id=f"c{digest[:6]}",
+        label=f"{len(group)} causes of few rows, one of them: {first.label}",
+        members=tuple(members.values()),
+        share=sum(found.share for found in group),
+        metrics=tuple(sorted({metric for found in group for metric in found.metrics})),
+        wanted=tuple(dict.fromkeys(value for found in group for value in found.wanted)),
+        got=tuple(dict.fromkeys(value for found in group for value in found.got)),
+        terms=(),
+        evidence=tuple(dict.fromkeys(reason for found in group for reason in found.evidence))[:3],
+    )
 
 
 async def propose(bench: Bench, proposers: Proposers, proposals: Mapping[str, Proposal], number: int) -> Round:
@@ -111,13 +180,16 @@ async def propose(bench: Bench, proposers: Proposers, proposals: Mapping[str, Pr
                 seen.add((edit.cluster, edit.id))
                 edits += await _fit(bench, edit, proposal.prompt, copied, number)
     if number == 1 and proposals:
+        own: list[Edit] = []
         largest = next(iter(proposals.values()))
         for text in proposers.tries:
             edit = _own(text, largest.cluster.id)
             if (edit.cluster, edit.id) not in seen:
                 seen.add((edit.cluster, edit.id))
                 # Their author may quote the rows.
-                edits += await _fit(bench, edit, largest.prompt, frozenset(), number)
+                own += await _fit(bench, edit, largest.prompt, frozenset(), number)
+        # Before others of its cause: those are tried only on what is left open.
+        edits = [*own, *edits]
     return Round(proposals=proposals, edits=tuple(edits))
 
 
@@ -149,7 +221,8 @@ def _affordable(
     """As many clusters as the plan can ask a model about while a trial stays affordable."""
     if not proposers.asks_model:
         return dict(proposals)
-    most = max(bench.plan.left(Phase.SEARCH) - bench.evaluator.requests(bench.val), 0)
+    asked = sum(key.startswith("mutator:") for key in bench.plan.asked[Phase.SEARCH])
+    most = max(min(bench.plan.left(Phase.SEARCH) - bench.evaluator.requests(bench.val), MOST_PROPOSALS - asked), 0)
     kept = dict(list(proposals.items())[:most])
     bench.plan.take(Phase.SEARCH, {f"mutator:{number}:{cluster_id}" for cluster_id in kept})
     return kept

@@ -1,17 +1,17 @@
-"""Each edit alone, on failing rows of its own cluster and a few guards, against a placebo.
+"""All edits of a round in one candidate, each judged on the failing rows of its own cause.
 
-Rows that were drawn because they failed pass more often the next time, whatever is changed (regression to the mean).
-So a line that says nothing is tried on the same rows, and an edit must mend more of them. What does not goes no
+Causes share few rows, so one request a failing row tries all edits at once. Where the first edit of a cause leaves
+rows open, its next one joins on those rows alone. An edit that mends nothing, or no more than a placebo does, goes no
 further; what it did is told to the next proposal.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from optimizer.dataset import Example, Split
-from optimizer.edits import END, Edit, Op, apply
+from optimizer.edits import Edit
 from optimizer.evaluator import Bench, Purpose
 from optimizer.events import CandidateMade, EditJudged
 from optimizer.failures import Cluster
@@ -19,55 +19,50 @@ from optimizer.mutate.base import Proposal
 from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
 from optimizer.results import Evaluation, Result
-from optimizer.stats import EPSILON, differences_of
+from optimizer.search.again import again, room_for
+from optimizer.search.place import made
+from optimizer.stats import EPSILON
 
-FIRST_ROWS = 4
-"""Failing rows that every edit is tried on."""
-MORE_ROWS = 4
-"""Further failing rows for edits that mended one of the first."""
-GUARDS = 4
-"""Rows without the cause that an edit must not make worse."""
-PLACEBO = Edit(op=Op.ADD_LINE, after=END, text="Thank you.", why="a placebo", source="control")
-"""Changes the request, and says nothing about the task."""
-
-
-Key = tuple[str, str]
-"""(cluster, edit): one edit may be tried for several causes."""
+MOST_ROWS = 8
+"""Failing rows of one cause that an edit is tried on."""
+MOST_STAGES = 4
+"""Turns in which a cause may bring its next edit."""
+DOUBTFUL = 2
+"""An edit that mends so few rows, or less, must mend more of them than a placebo."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Screened:
-    """What an edit did alone."""
+    """What an edit did, beside the edits of other causes."""
 
     edit: Edit
     """The edit."""
-    mended: int = 0
+    mended: tuple[str, ...] = ()
     """Failing rows whose broken expectation got better."""
     tried: int = 0
     """Failing rows tried."""
     placebo: int = 0
-    """Of those, rows that a line that says nothing mended too."""
-    worsened: tuple[str, ...] = ()
-    """Rows whose score fell."""
+    """Of those mended, rows that a line that says nothing mends too."""
+    chosen: bool = False
+    """Whether it is in the bundle."""
 
     @property
     def passed(self) -> bool:
-        """It mends more rows than it worsens, and more than a placebo does."""
-        return self.mended > max(len(self.worsened), self.placebo)
+        """It is in the bundle, and mends more than a placebo does."""
+        return self.chosen and len(self.mended) > self.placebo
 
     @property
     def rate(self) -> float:
-        """Share of rows mended beyond those worsened and those that a placebo mends: the order of edits."""
-        return (self.mended - len(self.worsened) - self.placebo) / self.tried if self.tried else 0.0
+        """Share of rows mended beyond those that a placebo mends: the order of edits."""
+        return (len(self.mended) - self.placebo) / self.tried if self.tried else 0.0
 
     @property
     def told(self) -> str:
         """In words, for people and for the next proposal."""
         if not self.tried:
-            return "not tried: the plan for the search ended"
-        worse = f", made {len(self.worsened)} rows worse" if self.worsened else ""
+            return "not tried: others mended its rows, or the plan for the search ended"
         chance = f" (a placebo mended {self.placebo})" if self.placebo else ""
-        return f"mended {self.mended} of {self.tried} failing rows{chance}{worse}"
+        return f"mended {len(self.mended)} of {self.tried} failing rows{chance}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -81,149 +76,187 @@ class Candidates:
     proposals: Mapping[str, Proposal]
     """Cluster id -> what its proposer saw."""
     edits: Sequence[Edit]
-    """Validated edits."""
+    """Validated edits, best first within a cluster."""
+    own: frozenset[str] = frozenset()
+    """Ids of the lines of the prompt that the run began with."""
     keep_calls: int = 0
     """Requests of the plan that must be left for the trials."""
-    rows: Sequence[Example] = ()
-    """Train rows in their frozen order: guards are drawn from them."""
 
 
-async def screen(bench: Bench, wanted: Candidates, round_number: int) -> tuple[Screened, ...]:
-    """Screen edits in two steps; edits that the plan cannot pay for come back untried.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Screening:
+    """A round's edits, judged."""
 
-    Returns one value an edit, in the order given.
-    """
-    first = {_key(edit): _failing(wanted, edit)[:FIRST_ROWS] for edit in wanted.edits}
-    found = await _try(bench, wanted, first, round_number)
-    promising = [edit for edit in wanted.edits if found[_key(edit)].mended > 0]
-    more = {
-        _key(edit): [*_failing(wanted, edit)[FIRST_ROWS : FIRST_ROWS + MORE_ROWS], *_guards(wanted, edit)]
-        for edit in promising
-    }
-    again = await _try(bench, wanted, more, round_number)
-    joined = [_joined(found[_key(edit)], again.get(_key(edit))) for edit in wanted.edits]
-    screened = await _against_placebo(bench, wanted, joined, round_number)
-    for item in screened:
+    edits: tuple[Screened, ...]
+    """One an edit, in the order given."""
+    results: Mapping[str, Result]
+    """Train row -> its result under the last candidate that it was tried with."""
+
+
+async def screen(bench: Bench, wanted: Candidates, round_number: int) -> Screening:
+    """Screen edits in turns; those that the plan cannot pay for come back untried."""
+    work = _Work(bench=bench, wanted=wanted, round=round_number, causes=_causes(wanted))
+    for _ in range(MOST_STAGES):
+        if not await work.turn():
+            break
+    judged = await work.judged()
+    for item in judged:
         await bench.tell(
             EditJudged(
                 round=round_number,
                 edit=item.edit,
                 outcome="passed" if item.passed else "screened out" if item.tried else "not tried",
                 reason=item.told,
-                mended=item.mended,
+                mended=len(item.mended),
                 tried=item.tried,
-                broke=item.worsened,
             )
         )
-    return screened
+    return Screening(edits=judged, results=work.results)
 
 
-async def _against_placebo(
-    bench: Bench, wanted: Candidates, screened: Sequence[Screened], round_number: int
-) -> tuple[Screened, ...]:
-    """Try the placebo on the failing rows of every edit that looks good, where the plan has room for it."""
-    hopeful = [item for item in screened if item.passed]
-    rows = {row.id: row for item in hopeful for row in _tried(wanted, item)}
-    placebo = apply(wanted.champion, [PLACEBO])
-    if not rows or bench.evaluator.cost(placebo, list(rows.values())) > _room(bench, wanted):
-        return tuple(screened)
-    await _made(bench, wanted, placebo, (PLACEBO,), round_number)
-    evaluation = await bench.evaluator.evaluate(placebo, list(rows.values()), _purpose(round_number))
-    return tuple(
-        replace(item, placebo=_measured(item.edit, wanted, evaluation, {row.id for row in _tried(wanted, item)}).mended)
-        if item.passed
-        else item
-        for item in screened
-    )
+@dataclass(kw_only=True, slots=True)
+class _Cause:
+    """One cluster with its edits in line."""
+
+    cluster: Cluster
+    queue: list[Edit]
+    rows: list[Example]
+    """Rows that edits are tried on."""
+    open: list[Example]
+    """Of those, rows that no chosen edit mends."""
+    chosen: list[Edit] = field(default_factory=list)
+
+    def learn(self, item: Screened) -> None:
+        """Keep an edit that mends something, and see what is left open."""
+        if item.mended:
+            self.chosen.append(item.edit)
+            self.open = [row for row in self.open if row.id not in item.mended]
 
 
-def _tried(wanted: Candidates, item: Screened) -> list[Example]:
-    """The failing rows that an edit was tried on: fewer where the plan had no room for the second step."""
-    return _failing(wanted, item.edit)[: item.tried]
-
-
-async def _try(
-    bench: Bench, wanted: Candidates, rows: Mapping[Key, Sequence[Example]], round_number: int
-) -> dict[Key, Screened]:
-    """Try edits side by side on rows of their own, as far as the plan goes."""
-    by_key = {_key(edit): edit for edit in wanted.edits}
-    left = _room(bench, wanted)
-    jobs: list[tuple[Edit, Prompt, Sequence[Example]]] = []
-    for key, tried in rows.items():
-        candidate = apply(wanted.champion, [by_key[key]])
-        cost = bench.evaluator.cost(candidate, tried)
-        if tried and cost <= left:
-            left -= cost
-            jobs.append((by_key[key], candidate, tried))
-    for edit, candidate, _ in jobs:
-        await _made(bench, wanted, candidate, (edit,), round_number)
-    evaluations = await bench.evaluator.evaluate_all(
-        [(candidate, tried) for _, candidate, tried in jobs], _purpose(round_number)
-    )
-    found = {key: Screened(edit=by_key[key]) for key in rows}
-    for (edit, _, tried), evaluation in zip(jobs, evaluations, strict=True):
-        found[_key(edit)] = _measured(edit, wanted, evaluation, {row.id for row in tried})
+def _causes(wanted: Candidates) -> list[_Cause]:
+    found = []
+    for cluster_id, proposal in wanted.proposals.items():
+        rows = [member.example for member in proposal.cluster.members][:MOST_ROWS]
+        queue = [edit for edit in wanted.edits if edit.cluster == cluster_id]
+        found.append(_Cause(cluster=proposal.cluster, queue=queue, rows=rows, open=rows))
     return found
 
 
-def _key(edit: Edit) -> Key:
-    return edit.cluster, edit.id
+@dataclass(kw_only=True, slots=True)
+class _Work:
+    """The turns of one screening."""
+
+    bench: Bench
+    wanted: Candidates
+    round: int
+    causes: list[_Cause]
+    done: dict[tuple[str, str], Screened] = field(default_factory=dict)
+    """(cluster, edit) -> what it did."""
+    results: dict[str, Result] = field(default_factory=dict)
+
+    async def turn(self) -> bool:
+        """Try the next edit of every cause that has open rows, all in one candidate; False where there is none."""
+        left = self._room()
+        rows: dict[str, Example] = {}
+        turn: list[tuple[_Cause, Edit]] = []
+        for cause, edit in self._next():
+            more = {row.id: row for row in cause.open if row.id not in rows}
+            cost = self.bench.evaluator.requests(list(more.values()))
+            if cost <= left:
+                left -= cost
+                rows |= more
+                turn.append((cause, edit))
+        if not turn:
+            return False
+        edits = self._bundle(turn)
+        candidate = made(self.wanted.champion, edits, self.wanted.own)
+        await self._made(candidate, tuple(edits))
+        evaluation = await self.bench.evaluator.evaluate(candidate, list(rows.values()), self._purpose)
+        self.results |= evaluation.results
+        for cause, edit in turn:
+            self._learn(cause, edit, evaluation)
+        return True
+
+    def _next(self) -> list[tuple[_Cause, Edit]]:
+        """The next edit of every cause, as far as no two change one line."""
+        taken = {edit.target for cause in self.causes for edit in cause.chosen if edit.target}
+        turn = []
+        for cause in self.causes:
+            fit = [edit for edit in cause.queue if edit.target not in taken or edit.target is None]
+            if cause.open and fit:
+                cause.queue.remove(fit[0])
+                turn.append((cause, fit[0]))
+                if fit[0].target:
+                    taken.add(fit[0].target)
+        return turn
+
+    def _bundle(self, turn: Sequence[tuple[_Cause, Edit]]) -> list[Edit]:
+        """What was chosen so far and this turn's edits, by cause; an edit of two causes once."""
+        new = {id(cause): edit for cause, edit in turn}
+        edits: dict[str, Edit] = {}
+        for cause in self.causes:
+            for edit in (*cause.chosen, *((new[id(cause)],) if id(cause) in new else ())):
+                edits.setdefault(edit.id, edit)
+        return list(edits.values())
+
+    def _learn(self, cause: _Cause, edit: Edit, evaluation: Evaluation) -> None:
+        tried = [row for row in cause.open if row.id in evaluation.results]
+        mended = tuple(
+            row.id
+            for row in tried
+            if is_mended(self.wanted.base.results[row.id], evaluation.results[row.id], cause.cluster.metrics)
+        )
+        item = Screened(edit=edit, mended=mended, tried=len(tried))
+        self.done[cause.cluster.id, edit.id] = item
+        cause.learn(item)
+
+    async def judged(self) -> tuple[Screened, ...]:
+        """All edits; those that mend few rows must mend more of them than a placebo in their place."""
+        kept = {(cause.cluster.id, edit.id) for cause in self.causes for edit in cause.chosen}
+        few = {key for key in kept if len(self.done[key].mended) <= DOUBTFUL}
+        luck = await self._luck(few)
+        found = []
+        for edit in self.wanted.edits:
+            key = (edit.cluster, edit.id)
+            item = self.done.get(key, Screened(edit=edit))
+            placebo = sum((edit.cluster, row) in luck for row in item.mended) if key in few else 0
+            found.append(replace(item, placebo=placebo, chosen=key in kept))
+        return tuple(found)
+
+    async def _luck(self, few: set[tuple[str, str]]) -> set[tuple[str, str]]:
+        """(cluster, row) of what these edits mended and the bundle without them mends too, at a second try."""
+        rows = {row.id: row for cause in self.causes for row in cause.rows}
+        doubtful = [rows[row] for row in dict.fromkeys(row for key in sorted(few) for row in self.done[key].mended)]
+        dropped = {edit for _, edit in few}
+        without = made(
+            self.wanted.champion, [edit for edit in self._bundle([]) if edit.id not in dropped], self.wanted.own
+        )
+        if not doubtful or not room_for(self.bench, without, doubtful, self._room()):
+            return set()
+        second = await again(self.bench, without, doubtful, self._purpose)
+        return {
+            (cause.cluster.id, row.id)
+            for cause in self.causes
+            for row in cause.rows
+            if row.id in second.results
+            and is_mended(self.wanted.base.results[row.id], second.results[row.id], cause.cluster.metrics)
+        }
+
+    def _room(self) -> int:
+        return self.bench.plan.left(Phase.SEARCH) - self.wanted.keep_calls
+
+    @property
+    def _purpose(self) -> Purpose:
+        return Purpose(phase=Phase.SEARCH, split=Split.TRAIN, round=self.round)
+
+    async def _made(self, candidate: Prompt, edits: tuple[Edit, ...]) -> None:
+        parent = self.wanted.champion.fingerprint
+        await self.bench.tell(
+            CandidateMade(prompt=candidate, round=self.round, origin="screen", parent=parent, edits=edits)
+        )
 
 
-def _room(bench: Bench, wanted: Candidates) -> int:
-    """Requests that the screen may still ask for."""
-    return bench.plan.left(Phase.SEARCH) - wanted.keep_calls
-
-
-def _purpose(round_number: int) -> Purpose:
-    return Purpose(phase=Phase.SEARCH, split=Split.TRAIN, round=round_number)
-
-
-async def _made(
-    bench: Bench, wanted: Candidates, candidate: Prompt, edits: tuple[Edit, ...], round_number: int
-) -> None:
-    parent = wanted.champion.fingerprint
-    await bench.tell(CandidateMade(prompt=candidate, round=round_number, origin="screen", parent=parent, edits=edits))
-
-
-def _measured(edit: Edit, wanted: Candidates, evaluation: Evaluation, rows: set[str]) -> Screened:
-    changed = {key: change for key, change in differences_of(wanted.base, evaluation).items() if key in rows}
-    cause = wanted.proposals[edit.cluster].cluster
-    failing = {member.example.id for member in cause.members} & changed.keys()
-    return Screened(
-        edit=edit,
-        mended=sum(_mended(wanted.base.results[key], evaluation.results[key], cause.metrics) for key in failing),
-        tried=len(failing),
-        worsened=tuple(key for key, change in changed.items() if change < -EPSILON),
-    )
-
-
-def _mended(before: Result, after: Result, metrics: Sequence[str]) -> bool:
+def is_mended(before: Result, after: Result, metrics: Sequence[str]) -> bool:
     """Whether the broken expectation itself got better; a row with two causes may rise for the other one."""
     old = {score.metric: score.value for score in before.scores}
-    return any(score.metric in metrics and score.value > old[score.metric] + EPSILON for score in after.scores)
-
-
-def _joined(first: Screened, second: Screened | None) -> Screened:
-    if second is None:
-        return first
-    return Screened(
-        edit=first.edit,
-        mended=first.mended + second.mended,
-        tried=first.tried + second.tried,
-        worsened=first.worsened + second.worsened,
-    )
-
-
-def _failing(wanted: Candidates, edit: Edit) -> list[Example]:
-    cluster: Cluster = wanted.proposals[edit.cluster].cluster
-    return [member.example for member in cluster.members]
-
-
-def _guards(wanted: Candidates, edit: Edit) -> list[Example]:
-    """Near misses first, then rows that fail for other causes: those can lose score too."""
-    proposal = wanted.proposals[edit.cluster]
-    near = [row.example for row in proposal.passing[: GUARDS // 2]]
-    known = {row.id for row in near} | {member.example.id for member in proposal.cluster.members}
-    others = [row for row in wanted.rows if row.id not in known and wanted.base.results[row.id].score]
-    return [*near, *others][:GUARDS]
+    return any(score.metric in metrics and score.value > old.get(score.metric, 0.0) + EPSILON for score in after.scores)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from optimizer.edits import Edit, Slot, apply, slots
+from optimizer.edits import Edit, Slot
 from optimizer.prompt import Prompt
+from optimizer.search.place import made
 from optimizer.search.screen import Screened
 
 KEEP = "keep"
@@ -19,12 +20,14 @@ Choices = Mapping[str, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Space:
-    """The slots of one round, edits of each in order of what they did alone."""
+    """The slots of one round, the edit that did most alone first."""
 
     slots: tuple[Slot, ...]
     """One categorical parameter each."""
     champion: Prompt
     """What `keep` everywhere means."""
+    own: frozenset[str] = frozenset()
+    """Ids of the lines of the prompt that the run began with."""
 
     def edits(self, choices: Choices) -> tuple[Edit, ...]:
         """The edits that choices stand for, in the order of the slots."""
@@ -32,7 +35,11 @@ class Space:
 
     def candidate(self, choices: Choices) -> Prompt:
         """The champion with the chosen edits made."""
-        return apply(self.champion, self.edits(choices))
+        return made(self.champion, self.edits(choices), self.own)
+
+    def without(self, choices: Choices, edits: Collection[str]) -> dict[str, str]:
+        """The choices, with the slots of these edits kept as they were."""
+        return {slot: KEEP if choice in edits else choice for slot, choice in choices.items()}
 
     @property
     def keep_all(self) -> dict[str, str]:
@@ -45,26 +52,30 @@ class Space:
         return {slot.id: slot.edits[0].id for slot in self.slots}
 
     def first_choices(self) -> Iterator[dict[str, str]]:
-        """What is tried before the sampler is asked.
-
-        The bundle, the best edit alone, the bundle's halves, then each slot's second edit.
-        """
+        """What is tried before the sampler is asked: the bundle, its halves, the best edit alone."""
         yield self.bundle
         middle = (len(self.slots) + 1) // 2
         if len(self.slots) > 1:
-            for part in (self.slots[:1], self.slots[:middle], self.slots[middle:]):
+            for part in (self.slots[:middle], self.slots[middle:], self.slots[:1]):
                 yield {**self.keep_all, **{slot.id: slot.edits[0].id for slot in part}}
-        for slot in self.slots:
-            if len(slot.edits) > 1:
-                yield {**self.bundle, slot.id: slot.edits[1].id}
 
 
-def space(champion: Prompt, screened: Sequence[Screened]) -> Space:
-    """Slots of the edits that passed the screen, the best edit of each first; ties keep the proposers' order."""
-    best_first = sorted((item for item in screened if item.passed), key=lambda item: (-item.rate, -item.mended))
-    # An edit that mends two causes competes in the slot of the one that it mends better.
-    once = {item.edit.id: item.edit for item in reversed(best_first)}
-    return Space(slots=slots(item.edit for item in best_first if once[item.edit.id] is item.edit), champion=champion)
+def space(champion: Prompt, screened: Sequence[Screened], own: frozenset[str] = frozenset()) -> Space:
+    """A slot an edit that passed the screen, the one that mends most first; ties keep the proposers' order.
+
+    The screen has settled which edits of one cause, and which edits of one line, stand in each other's place: those
+    that passed can be made together. An edit that mends two causes counts once.
+    """
+    best_first = sorted((item for item in screened if item.passed), key=lambda item: (-len(item.mended), -item.rate))
+    once: dict[str, Edit] = {}
+    for item in best_first:
+        once.setdefault(item.edit.id, item.edit)
+    found: dict[str, Slot] = {}
+    for edit in once.values():
+        number = sum(slot.partition("/")[0] == edit.slot for slot in found)
+        slot = f"{edit.slot}/{number + 1}" if number else edit.slot
+        found[slot] = Slot(id=slot, edits=(edit,))
+    return Space(slots=tuple(found.values()), champion=champion, own=own)
 
 
 def sampler_seed(run_seed: int, round_number: int) -> int:

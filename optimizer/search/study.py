@@ -1,33 +1,38 @@
 """One Optuna study a round: one categorical parameter a slot, trials raced on val.
 
-The study lives in memory and is rebuilt by asking again: the sampler's seed is a function of (run seed, round), and
-every answer is a function of stored results.
+The bundle of all edits comes first. It is taken apart only where it breaks rows for good: the edits that break them are
+found on those rows alone. The study lives in memory and is rebuilt by asking again: the sampler's seed is a function of
+(run seed, round), and every answer is a function of stored results.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from optimizer.dataset import Split
-from optimizer.evaluator import Bench, Purpose
+from optimizer.edits import Edit
+from optimizer.evaluator import Bench, Purpose, fits
 from optimizer.events import CandidateMade, Progress, TrialEnded
 from optimizer.outcome import Phase, Trial
 from optimizer.prompt import Prompt
 from optimizer.results import Evaluation
-from optimizer.search.race import Race, race
+from optimizer.search.again import Changed, raw, settled
+from optimizer.search.culprits import Broke, culprits
+from optimizer.search.race import race
 from optimizer.search.sampler import Sampler
+from optimizer.search.screen import Screened
 from optimizer.search.space import Choices, Space, sampler_seed
 from optimizer.stats import EPSILON, differences_of, lost_rows, posterior_better, signs
 
 BELIEVED = 0.8
 """Posterior probability of being better from which a candidate is accepted in the loop."""
-PATIENCE = 4
-"""Trials without a better candidate after which the study ends."""
-ROUND_SHARE = 0.5
+CLEAR = (0.02, 0.995)
+"""Within these posteriors rows that changed are asked again; outside them luck could not turn the choice."""
+PATIENCE = 2
+"""Trials that are not believed to be better after which the study ends."""
+ROUND_SHARE = 0.4
 """Part of what is left of the search's plan that one round's trials may use: later rounds meet later causes."""
-FEW = 0.1
-"""Rows lost for each row won up to which a better candidate needs no taking apart."""
 REPEATS = 8
 """Suggestions already scored, in a row, after which the space counts as searched."""
 
@@ -39,7 +44,7 @@ class Champion:
     prompt: Prompt
     """The prompt."""
     val: Evaluation
-    """All val rows."""
+    """All val rows. Within the search a few may come from a near relative: the same prompt with one edit more."""
 
     @property
     def mean(self) -> float:
@@ -52,11 +57,15 @@ class Found:
     """What a study found."""
 
     best: Champion
-    """The best candidate scored on all rows; the champion itself where none is better."""
+    """The candidate that is believed to be better; the champion itself where none is."""
     trials: int
     """Trials told to the study."""
     reason: str
     """Why it ended."""
+    edits: tuple[Edit, ...] = ()
+    """What the best one changes."""
+    harmful: frozenset[str] = frozenset()
+    """Ids of edits that were found to break more than they mend."""
 
 
 def is_believed(before: Evaluation, after: Evaluation) -> bool:
@@ -69,34 +78,27 @@ def is_believed(before: Evaluation, after: Evaluation) -> bool:
     return sum(differences) > EPSILON and posterior_better(found.up, found.down + lost_rows(before, after)) > BELIEVED
 
 
-async def search(bench: Bench, champion: Champion, space: Space, round_number: int, floor: float) -> Found:
+async def search(
+    bench: Bench, champion: Champion, space: Space, screened: Sequence[Screened], round_number: int, floor: float
+) -> Found:
     """Search the space for a candidate better than the champion.
 
     Args:
         bench: what candidates are scored with.
         champion: the prompt to beat.
         space: the slots.
+        screened: what each edit mended on train.
         round_number: 1 for the first; part of the sampler's seed.
         floor: val mean of the run's baseline, for the progress display.
     """
-    hunt = _Hunt(bench=bench, champion=champion, space=space, round=round_number, floor=floor, best=champion)
+    mended: dict[str, int] = {}
+    for item in screened:
+        if item.passed:
+            mended[item.edit.id] = mended.get(item.edit.id, 0) + len(item.mended) - item.placebo
+    hunt = _Hunt(bench=bench, champion=champion, space=space, round=round_number, floor=floor, mended=mended)
     hunt.allowance = max(int(bench.plan.left(Phase.SEARCH) * ROUND_SHARE), bench.evaluator.requests(bench.val))
-    seed = sampler_seed(bench.seed, round_number)
-    sampler = Sampler(space, seed=seed, start=champion.mean)
-    queue: Iterator[dict[str, str]] = space.first_choices()
-    while True:
-        enqueued = next(queue, None)
-        choices = sampler.ask(enqueued)
-        value = hunt.known(choices)
-        if value is None:
-            if stop := hunt.cannot_pay(choices):
-                return Found(best=hunt.best, trials=hunt.number, reason=stop)
-            value = await hunt.trial(choices)
-        elif enqueued is None:
-            hunt.repeats -= 1
-        sampler.tell(value)
-        if done := hunt.enough():
-            return Found(best=hunt.best, trials=hunt.number, reason=done)
+    sampler = Sampler(space, seed=sampler_seed(bench.seed, round_number), start=champion.mean)
+    return await hunt.run(sampler, space.first_choices())
 
 
 @dataclass(kw_only=True, slots=True)
@@ -108,101 +110,185 @@ class _Hunt:
     space: Space
     round: int
     floor: float
-    best: Champion
+    mended: Mapping[str, int]
+    """Edit -> train rows that it mends beyond a placebo."""
+    best: Champion | None = None
+    chosen: Choices = field(default_factory=dict)
+    margin: int = 0
+    """Val rows that the best one wins beyond those that it loses."""
+    told: str = ""
+    """What it showed."""
+    next: Choices | None = None
+    """What to try before anything else: a candidate without edits that were found to be harmful."""
     allowance: int = 0
     """Requests that the trials of this round may still ask for."""
     number: int = 0
     patience: int = PATIENCE
     repeats: int = REPEATS
+    harmful: set[str] = field(default_factory=set)
     values: dict[str, float] = field(default_factory=dict)
     """Fingerprint -> value told to the sampler."""
 
-    def known(self, choices: Choices) -> float | None:
-        """The value of choices that were scored already: the same candidate is never raced twice."""
-        fingerprint = self.space.candidate(choices).fingerprint
-        return self.champion.mean if fingerprint == self.champion.prompt.fingerprint else self.values.get(fingerprint)
+    async def run(self, sampler: Sampler, queue: Iterator[dict[str, str]]) -> Found:
+        """Ask, try, tell, until enough is known."""
+        while True:
+            enqueued, self.next = self.next or next(queue, None), None
+            if enqueued is not None:
+                enqueued = self._fitting(self.space.without(enqueued, self.harmful))
+            choices = sampler.ask(enqueued)
+            value = self._known(choices)
+            if value is None:
+                if stop := self._cannot_pay(choices):
+                    return self._found(stop)
+                value = await self._trial(choices)
+            else:
+                self.repeats -= 1
+            sampler.tell(value)
+            if done := self._enough():
+                return self._found(done)
 
-    def cannot_pay(self, choices: Choices) -> str:
+    def _found(self, reason: str) -> Found:
+        return Found(
+            best=self.best or self.champion,
+            trials=self.number,
+            reason=reason,
+            edits=self.space.edits(self.chosen) if self.best else (),
+            harmful=frozenset(self.harmful),
+        )
+
+    def _known(self, choices: Choices) -> float | None:
+        """The value of choices that were scored already: the same candidate is never raced twice."""
+        candidate = self.space.candidate(choices)
+        if candidate.fingerprint == self.champion.prompt.fingerprint:
+            return self.champion.mean
+        return self.values.get(candidate.fingerprint, None if fits(candidate, self.bench.max_tokens) else 0.0)
+
+    def _fitting(self, choices: Choices) -> Choices:
+        """The choices without as many of the least useful edits as make the prompt too long."""
+        edits = sorted(self.space.edits(choices), key=lambda edit: self.mended.get(edit.id, 0))
+        while edits and not fits(self.space.candidate(choices), self.bench.max_tokens):
+            choices = self.space.without(choices, {edits.pop(0).id})
+        return choices
+
+    def _cannot_pay(self, choices: Choices) -> str:
         """Why the plan has no room for this trial; empty where it has."""
         cost = self.bench.evaluator.cost(self.space.candidate(choices), self.bench.val)
         if cost > self.bench.plan.left(Phase.SEARCH):
             return "the plan for the search ended"
         return f"{self.number} trials used the round's share of the plan" if cost > self.allowance else ""
 
-    async def trial(self, choices: Choices) -> float:
-        """Race one candidate against the best so far; the value for the sampler."""
-        self.number += 1
-        await self._progress()
-        before = self.bench.plan.left(Phase.SEARCH)
-        ended, value = await _trial(self.bench, self.best, self.space, choices, (self.round, self.number))
-        self.allowance -= before - self.bench.plan.left(Phase.SEARCH)
-        self.repeats, self.patience = REPEATS, self.patience - 1
-        # By the rows that both have: with rows lost to errors a mean alone would rise.
-        if not ended.partial and ended.gain > EPSILON:
-            # A slightly better mean is taken, but only one that is believed buys further trials.
-            self.patience = PATIENCE if is_believed(self.best.val, ended.evaluation) else self.patience
-            self.best = Champion(prompt=self.space.candidate(choices), val=ended.evaluation)
-        self.values[self.space.candidate(choices).fingerprint] = value
-        return value
-
-    def enough(self) -> str:
+    def _enough(self) -> str:
         """Why no further trial is worth its calls; empty where one is."""
+        if self.best is not None and self.next is None:
+            return self.told
         if self.repeats <= 0:
             return "the space is searched"
-        if self.best.mean >= 1.0 - EPSILON:
-            return "every val row is right"
-        if self.best is not self.champion and is_believed(self.champion.val, self.best.val):
-            found = signs(list(differences_of(self.champion.val, self.best.val).values()))
-            if found.down <= FEW * found.up:
-                return f"better on {found.up} val rows and worse on {found.down}"
         return f"{PATIENCE} trials brought nothing better" if self.patience <= 0 else ""
+
+    async def _trial(self, choices: Choices) -> float:
+        """Race one candidate against the champion, weigh what it shows; the value for the sampler."""
+        self.number += 1
+        self.repeats, self.patience = REPEATS, self.patience - 1
+        before = self.bench.plan.left(Phase.SEARCH)
+        candidate = self.space.candidate(choices)
+        await self._progress()
+        await self._made(candidate, self.space.edits(choices))
+        ended = await race(self.bench, candidate, self.champion.val, self._purpose)
+        value = self.champion.mean + ended.gain
+        reason = ended.reason
+        if not ended.partial:
+            reason = await self._weighed(choices, ended.evaluation)
+        self.values[candidate.fingerprint] = value
+        self.allowance -= before - self.bench.plan.left(Phase.SEARCH)
+        trial = Trial(
+            round=self.round,
+            number=self.number,
+            choices=dict(choices),
+            candidate=candidate.fingerprint,
+            rows=len(ended.evaluation.scored),
+            score=ended.evaluation.mean,
+            gain=ended.gain,
+            partial=ended.partial,
+            reason=reason,
+        )
+        await self.bench.tell(TrialEnded(trial=trial))
+        return value
+
+    async def _weighed(self, choices: Choices, val: Evaluation) -> str:
+        """Decide on a candidate that was scored on all val rows; what it breaks for good is traced to its edits."""
+        changed = await self._settled(choices, val)
+        told = f"better on {len(changed.up)} val rows and worse on {len(changed.down)}"
+        margin = len(changed.up) - len(changed.down)
+        protected = self.bench.protected & changed.down.keys()
+        if self._believed(choices, changed) and margin >= self.margin and not protected:
+            self.best = Champion(prompt=self.space.candidate(choices), val=val)
+            self.chosen, self.margin, self.told = choices, margin, told
+        broke = Broke(
+            space=self.space,
+            choices=choices,
+            before=self.champion.val,
+            after=val,
+            changed=changed,
+            mended=self.mended,
+        )
+        if changed.down and (guilty := await culprits(self.bench, broke, self._purpose)):
+            self.harmful |= guilty
+            self.next = self.space.without(choices, guilty)
+            told += f", {len(guilty)} of its edits broke them"
+        return told
+
+    async def _settled(self, choices: Choices, val: Evaluation) -> Changed:
+        """What changed on val; asked again where luck could turn the choice."""
+        found = raw(self.champion.val, val)
+        posterior = posterior_better(len(found.up), len(found.down))
+        if not CLEAR[0] < posterior < CLEAR[1] and not found.down:
+            return found
+        sides = (self.champion.prompt, self.space.candidate(choices))
+        scored = (self.champion.val, val)
+        if posterior >= CLEAR[1]:
+            # The gain is plain: only what broke is looked at again.
+            rows = [row for row in self.bench.val if row.id in found.down]
+            broken = await settled(self.bench, sides, scored, rows, self._purpose)
+            return Changed(up=found.up, down=broken.down)
+        return await settled(self.bench, sides, scored, self.bench.val, self._purpose)
+
+    def _believed(self, choices: Choices, changed: Changed) -> bool:
+        """Whether fixed exceeds broken with enough probability, on val and the train rows that edits mended.
+
+        One row of each edit pays for the edit: it was read off it, so that row does not judge. What breaks was
+        looked for on val alone, so it is scaled up to the rows on which mending was.
+        """
+        mended = sum(max(self.mended.get(edit.id, 0) - 1, 0) for edit in self.space.edits(choices))
+        rows = len(self.bench.val)
+        scale = (rows + len(self.bench.train)) / rows if mended else 1.0
+        up, down = len(changed.up) + mended, round(len(changed.down) * scale)
+        return up > down and posterior_better(up, down) > BELIEVED
+
+    @property
+    def _purpose(self) -> Purpose:
+        return Purpose(phase=Phase.SEARCH, split=Split.VAL, round=self.round)
+
+    async def _made(self, candidate: Prompt, edits: tuple[Edit, ...]) -> None:
+        await self.bench.tell(
+            CandidateMade(
+                prompt=candidate,
+                round=self.round,
+                origin=f"trial {self.number}",
+                parent=self.space.champion.fingerprint,
+                edits=edits,
+            )
+        )
 
     async def _progress(self) -> None:
         plan = self.bench.plan
+        best = self.best or self.champion
         await self.bench.tell(
             Progress(
                 step=f"trial {self.number}",
                 round=self.round,
-                best=self.best.mean,
-                gain=self.best.mean - self.floor,
+                best=best.mean,
+                gain=best.mean - self.floor,
                 planned=len(plan.asked[Phase.SEARCH]),
                 limit=plan.limits[Phase.SEARCH],
             )
         )
-
-
-async def _trial(
-    bench: Bench, best: Champion, space: Space, choices: Choices, number: tuple[int, int]
-) -> tuple[Race, float]:
-    """Race one candidate against the best so far, and tell the sink.
-
-    The value told to the sampler is the best's mean plus the paired difference on the rows that were scored: a
-    candidate dropped early on hard rows is then not taken for worse than it is (nor a lucky one for better).
-    """
-    candidate = space.candidate(choices)
-    round_number, trial_number = number
-    await bench.tell(
-        CandidateMade(
-            prompt=candidate,
-            round=round_number,
-            origin=f"trial {trial_number}",
-            parent=space.champion.fingerprint,
-            edits=space.edits(choices),
-        )
-    )
-    purpose = Purpose(phase=Phase.SEARCH, split=Split.VAL, round=round_number)
-    ended = await race(bench, candidate, best.val, purpose)
-    value = best.mean + ended.gain
-    trial = Trial(
-        round=round_number,
-        number=trial_number,
-        choices=dict(choices),
-        candidate=candidate.fingerprint,
-        rows=len(ended.evaluation.scored),
-        score=ended.evaluation.mean,
-        gain=ended.gain,
-        partial=ended.partial,
-        reason=ended.reason,
-    )
-    await bench.tell(TrialEnded(trial=trial))
-    return ended, value
