@@ -17,7 +17,7 @@ from optimizer.cluster import cluster
 from optimizer.config import BudgetSpec, ModelSpec, RunConfig
 from optimizer.dataset import Split
 from optimizer.errors import ConfigError, StoreError
-from optimizer.evaluator import Bench, Evaluator, Purpose, by_id
+from optimizer.evaluator import Bench, Evaluator, Purpose, by_id, judges
 from optimizer.events import Event, Sink
 from optimizer.executors.local import LocalExecutor
 from optimizer.failures import Cluster
@@ -27,6 +27,7 @@ from optimizer.models.cache import CompletionCache
 from optimizer.models.gate import Providers, Terms, account, connected, gate, specs
 from optimizer.models.prices import known_prices, list_price
 from optimizer.mutate.base import Mutator
+from optimizer.mutate.demos import DemoMutator
 from optimizer.mutate.llm import LlmMutator
 from optimizer.mutate.mined import MinedMutator
 from optimizer.mutate.propose import Proposers, check_tries
@@ -184,7 +185,8 @@ class Live:
         return self.models[account(spec)]
 
     def bench(self, loaded: Loaded, plan: Plan, sink: Sink, known: dict[tuple[str, str], Any]) -> Bench:
-        """What the steps of the search work on."""
+        """What the steps of the search work on; rows that the seed shows as demos judge nothing."""
+        rows = {split: tuple(judges(loaded.prompt, loaded.evalset.split(split))) for split in Split}
         spec = self.config.model
         target = PromptTarget(
             model=self.model(spec),
@@ -204,9 +206,9 @@ class Live:
         )
         return Bench(
             evaluator=evaluator,
-            train=loaded.evalset.split(Split.TRAIN),
-            val=loaded.evalset.split(Split.VAL),
-            test=loaded.evalset.split(Split.TEST),
+            train=rows[Split.TRAIN],
+            val=rows[Split.VAL],
+            test=rows[Split.TEST],
             seed=self.config.seed,
             protected=loaded.protected,
             max_tokens=self.config.max_tokens,
@@ -215,7 +217,7 @@ class Live:
         )
 
     def proposers(self, loaded: Loaded, tries: tuple[str, ...]) -> Proposers:
-        """Mined edits first, since they cost no call; then the model's."""
+        """Mined edits first, since they cost no call; then the model's; demos, which cost tokens, for what is left."""
         mutators: list[Mutator] = [MinedMutator()] if self.config.mined else []
         spec = self.config.mutator
         if spec is not None:
@@ -228,6 +230,8 @@ class Live:
                     params=spec.params,
                 )
             )
+        if self.config.mined:
+            mutators.append(DemoMutator())
         return Proposers(mutators=tuple(mutators), asks_model=spec is not None, tries=tries)
 
 
@@ -260,7 +264,7 @@ async def _opened(
 
 def _plan(loaded: Loaded) -> Plan:
     """What each phase may ask for. Raises BudgetExceeded where the budget is too small for any result."""
-    sizes = {split: len(loaded.evalset.split(split)) for split in Split}
+    sizes = {split: len(judges(loaded.prompt, loaded.evalset.split(split))) for split in Split}
     before_test = sum(loaded.evalset.splits[row] is not Split.TEST for row in loaded.protected)
     return plan_for(
         calls=loaded.config.budget.calls,

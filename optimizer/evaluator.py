@@ -60,6 +60,7 @@ class Evaluator:
     async def evaluate(self, candidate: Prompt, rows: Sequence[Example], purpose: Purpose) -> Evaluation:
         """Score one candidate on rows; errors come back as results with an error.
 
+        Rows that the candidate shows as demos are left out, whoever asks: see `judges`.
         Raises BudgetExceeded, ProviderError and StoreError, which end the run.
         """
         (evaluation,) = await self.evaluate_all([(candidate, rows)], purpose)
@@ -70,7 +71,8 @@ class Evaluator:
     ) -> list[Evaluation]:
         """Score several candidates side by side, each on rows of its own; evaluations in the order asked."""
         jobs: dict[str, Job] = {}
-        for candidate, rows in wanted:
+        judged = [(candidate, judges(candidate, rows)) for candidate, rows in wanted]
+        for candidate, rows in judged:
             fingerprint = candidate.fingerprint
             self.plan.take(purpose.phase, self._keys(candidate, rows))
             for row in rows:
@@ -84,7 +86,7 @@ class Evaluator:
                 candidate=candidate.fingerprint,
                 results={row.id: self.known[candidate.fingerprint, row.id] for row in rows},
             )
-            for candidate, rows in wanted
+            for candidate, rows in judged
         ]
 
     async def _score(self, jobs: Sequence[Job], purpose: Purpose) -> None:
@@ -118,7 +120,7 @@ class Evaluator:
 
     def cost(self, candidate: Prompt, rows: Sequence[Example]) -> int:
         """Requests that scoring these rows would add to the plan."""
-        return len(self.plan.fresh(self._keys(candidate, rows)))
+        return len(self.plan.fresh(self._keys(candidate, judges(candidate, rows))))
 
     def requests(self, rows: Sequence[Example]) -> int:
         """Requests that a candidate which was never asked takes on these rows."""
@@ -183,6 +185,12 @@ class Bench:
 def fits(prompt: Prompt, limit: int | None) -> bool:
     """Whether a prompt is within a limit of tokens, by our estimate; None is no limit."""
     return limit is None or prompt_tokens(prompt) <= limit
+
+
+def judges(prompt: Prompt, rows: Sequence[Example]) -> Sequence[Example]:
+    """Rows that may judge a prompt: all but those that it shows as demos, answers and all."""
+    shown = prompt.demo_rows
+    return [row for row in rows if row.id not in shown] if shown else rows
 
 
 def as_error(error: ModelError) -> CallError:

@@ -13,7 +13,7 @@ from optimizer.attribute import NO_CAUSE, Cause
 from optimizer.cluster import cluster
 from optimizer.dataset import Split, groups_of
 from optimizer.edits import Edit
-from optimizer.evaluator import Bench, Purpose, by_id
+from optimizer.evaluator import Bench, Purpose, by_id, judges
 from optimizer.events import ClustersFound, Decided, Progress
 from optimizer.failures import Cluster
 from optimizer.mutate.base import Attempt, Proposal
@@ -122,7 +122,8 @@ async def _confirmed(bench: Bench, state: RunState, number: int) -> RunState:
     if not rows or not room_for(bench, state.champion.prompt, rows, room):
         return state
     second = await again(bench, state.champion.prompt, rows, searching(Split.TRAIN, number))
-    return replace(state, train=joined(state.train, {row.id: _luck(state.train, second, row.id) for row in rows}))
+    told = {row.id: _luck(state.train, second, row.id) for row in judges(state.champion.prompt, rows)}
+    return replace(state, train=joined(state.train, told))
 
 
 def rows_of(clusters: Sequence[Cluster]) -> set[str]:
@@ -210,14 +211,20 @@ async def _followed(bench: Bench, state: RunState, screening: Screening, number:
 
     Rows that pass are not asked again at once: few of them break, and val shows whether they do.
     """
-    train = joined(state.train, screening.results)
-    stale = [row for row in bench.train if row.id not in screening.results and not state.train.results[row.id].passed]
+    rows = judges(state.champion.prompt, bench.train)
+    train = joined(state.train, screening.results).only([row.id for row in rows])
+    stale = [row for row in rows if row.id not in screening.results and not is_right(train, row.id)]
     if bench.evaluator.cost(state.champion.prompt, stale) <= bench.plan.left(Phase.SEARCH) - bench.evaluator.requests(
         bench.val
     ):
         more = await bench.evaluator.evaluate(state.champion.prompt, stale, searching(Split.TRAIN, number))
         train = joined(train, more.results)
     return replace(state, train=train)
+
+
+def is_right(train: Evaluation, row: str) -> bool:
+    """Whether a row is known to pass."""
+    return row in train.results and train.results[row].passed
 
 
 def own_lines(seed: Prompt) -> frozenset[str]:

@@ -15,7 +15,8 @@ from optimizer.events import Decided, EditJudged
 from optimizer.executors.together import together
 from optimizer.failures import Cluster, Failure
 from optimizer.mutate.base import Attempt, Mutator, Proposal
-from optimizer.mutate.validate import copied_runs, objection
+from optimizer.mutate.limits import MOST_DEMOS
+from optimizer.mutate.validate import copied_runs, near_copies, objection, within_demo_limit
 from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
 from optimizer.results import Evaluation
@@ -169,8 +170,11 @@ async def propose(bench: Bench, proposers: Proposers, proposals: Mapping[str, Pr
     asked = [(proposal, mutator) for proposal in proposals.values() for mutator in proposers.mutators]
     answers = await _ask(asked)
     await _report_faults(bench, proposers, answers, number)
-    texts = [edit.text or "" for answer in answers if not isinstance(answer, ModelError) for edit in answer]
-    copied = copied_runs(texts, [*bench.train, *bench.val, *bench.test])
+    brought = [edit for answer in answers if not isinstance(answer, ModelError) for edit in answer]
+    copied = copied_runs(
+        [edit.text or "" for edit in brought if edit.demo is None], [*bench.train, *bench.val, *bench.test]
+    )
+    near = near_copies(brought, [*bench.val, *bench.test])
     # Two clusters may bring the same edit: it is tried for each, since it may mend one and not the other.
     seen = {(cluster_id, tried.edit.id) for cluster_id, proposal in proposals.items() for tried in proposal.attempts}
     edits: list[Edit] = []
@@ -178,7 +182,7 @@ async def propose(bench: Bench, proposers: Proposers, proposals: Mapping[str, Pr
         for edit in () if isinstance(answer, ModelError) else answer:
             if (edit.cluster, edit.id) not in seen:
                 seen.add((edit.cluster, edit.id))
-                edits += await _fit(bench, edit, proposal.prompt, copied, number)
+                edits += await _fit(bench, edit, proposal.prompt, (copied, near), number)
     if number == 1 and proposals:
         own: list[Edit] = []
         largest = next(iter(proposals.values()))
@@ -187,10 +191,22 @@ async def propose(bench: Bench, proposers: Proposers, proposals: Mapping[str, Pr
             if (edit.cluster, edit.id) not in seen:
                 seen.add((edit.cluster, edit.id))
                 # Their author may quote the rows.
-                own += await _fit(bench, edit, largest.prompt, frozenset(), number)
+                own += await _fit(bench, edit, largest.prompt, (frozenset(), frozenset()), number)
         # Before others of its cause: those are tried only on what is left open.
         edits = [*own, *edits]
-    return Round(proposals=proposals, edits=tuple(edits))
+    return Round(proposals=proposals, edits=await _with_room(bench, edits, proposals, number))
+
+
+async def _with_room(
+    bench: Bench, edits: Sequence[Edit], proposals: Mapping[str, Proposal], number: int
+) -> tuple[Edit, ...]:
+    """The edits, with no more demos than the prompt has room for."""
+    kept = within_demo_limit(next(iter(proposals.values())).prompt, edits) if edits else ()
+    for edit in edits:
+        if edit not in kept:
+            reason = f"refused: a prompt holds at most {MOST_DEMOS} demos"
+            await bench.tell(EditJudged(round=number, edit=edit, outcome="refused", reason=reason))
+    return kept
 
 
 def check_tries(tries: Sequence[str], prompt: Prompt) -> None:
@@ -205,10 +221,10 @@ def _own(text: str, cluster: str = "") -> Edit:
 
 
 async def _fit(
-    bench: Bench, edit: Edit, prompt: Prompt, copied: frozenset[tuple[str, ...]], number: int
+    bench: Bench, edit: Edit, prompt: Prompt, leaks: tuple[frozenset[tuple[str, ...]], frozenset[str]], number: int
 ) -> tuple[Edit, ...]:
-    """The edit, or nothing where it is refused."""
-    refused = objection(edit, prompt, copied)
+    """The edit, or nothing where it is refused; `leaks` are what `copied_runs` and `near_copies` found."""
+    refused = objection(edit, prompt, *leaks)
     if refused is None:
         return (edit,)
     await bench.tell(EditJudged(round=number, edit=edit, outcome="refused", reason=f"refused: {refused}"))
@@ -250,7 +266,8 @@ async def _report_faults(bench: Bench, proposers: Proposers, answers: Sequence[A
         )
     each = [answers[place :: len(proposers.mutators)] for place in range(len(proposers.mutators))]
     silent = any(found and all(isinstance(answer, ModelError) for answer in found) for found in each)
-    edits = any(answer for answer in answers if not isinstance(answer, ModelError))
+    # A demo is found for nearly every cluster: it does not make up for a mutator that is not there.
+    edits = any(edit.demo is None for answer in answers if not isinstance(answer, ModelError) for edit in answer)
     if silent and not edits and (number == 1 or any(fault.kind in MENDABLE for fault in faults)):
         raise ProviderError(
             f"the mutator failed for every cluster ({faults[-1].kind.value}: {faults[-1].message}); "

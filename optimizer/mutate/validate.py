@@ -94,10 +94,16 @@ def near_copies(edits: Iterable[Edit], examples: Iterable[Example]) -> frozenset
 
 
 def within_demo_limit(prompt: Prompt, edits: Sequence[Edit]) -> tuple[Edit, ...]:
-    """The edits, without demos of those slots for which the prompt would have no room were every other one taken."""
-    room = MOST_DEMOS - len(prompt.demos)
-    places = list(dict.fromkeys(edit.slot for edit in edits if edit.op is Op.ADD_DEMO))[: max(room, 0)]
-    return tuple(edit for edit in edits if edit.op is not Op.ADD_DEMO or edit.slot in places)
+    """The edits, with as many demos as the prompt has room for if all are taken; every slot's first before seconds."""
+    room = max(MOST_DEMOS - len(prompt.demos), 0)
+    turns: dict[str, int] = {}
+    order: list[tuple[int, int]] = []
+    for place, edit in enumerate(edits):
+        if edit.op is Op.ADD_DEMO:
+            turns[edit.slot] = turns.get(edit.slot, 0) + 1
+            order.append((turns[edit.slot], place))
+    kept = {place for _, place in sorted(order)[:room]}
+    return tuple(edit for place, edit in enumerate(edits) if edit.op is not Op.ADD_DEMO or place in kept)
 
 
 def objection(

@@ -12,10 +12,11 @@ from dataclasses import dataclass, field, replace
 
 from optimizer.dataset import Example, Split
 from optimizer.edits import Edit
-from optimizer.evaluator import Bench, Purpose
+from optimizer.evaluator import Bench, Purpose, fits
 from optimizer.events import CandidateMade, EditJudged
 from optimizer.failures import Cluster
 from optimizer.mutate.base import Proposal
+from optimizer.mutate.validate import near_copies
 from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
 from optimizer.results import Evaluation, Result
@@ -60,7 +61,7 @@ class Screened:
     def told(self) -> str:
         """In words, for people and for the next proposal."""
         if not self.tried:
-            return "not tried: others mended its rows, or the plan for the search ended"
+            return "not tried: others mended its rows, the prompt would be too long, or the plan for the search ended"
         chance = f" (a placebo mended {self.placebo})" if self.placebo else ""
         return f"mended {len(self.mended)} of {self.tried} failing rows{chance}"
 
@@ -130,7 +131,8 @@ class _Cause:
         """Keep an edit that mends something, and see what is left open."""
         if item.mended:
             self.chosen.append(item.edit)
-            self.open = [row for row in self.open if row.id not in item.mended]
+            shown = item.edit.demo.row if item.edit.demo else ""
+            self.open = [row for row in self.open if row.id not in item.mended and row.id != shown]
 
 
 def _causes(wanted: Candidates) -> list[_Cause]:
@@ -162,7 +164,7 @@ class _Work:
         for cause, edit in self._next():
             more = {row.id: row for row in cause.open if row.id not in rows}
             cost = self.bench.evaluator.requests(list(more.values()))
-            if cost <= left:
+            if cost <= left and self._fits([*turn, (cause, edit)]):
                 left -= cost
                 rows |= more
                 turn.append((cause, edit))
@@ -176,6 +178,11 @@ class _Work:
         for cause, edit in turn:
             self._learn(cause, edit, evaluation)
         return True
+
+    def _fits(self, turn: Sequence[tuple[_Cause, Edit]]) -> bool:
+        """Whether the candidate of this turn is within the limit of tokens."""
+        limit = self.bench.max_tokens
+        return limit is None or fits(made(self.wanted.champion, self._bundle(turn), self.wanted.own), limit)
 
     def _next(self) -> list[tuple[_Cause, Edit]]:
         """The next edit of every cause, as far as no two change one line."""
@@ -200,7 +207,8 @@ class _Work:
         return list(edits.values())
 
     def _learn(self, cause: _Cause, edit: Edit, evaluation: Evaluation) -> None:
-        tried = [row for row in cause.open if row.id in evaluation.results]
+        # No row judges a demo that asks nearly the same; one that the candidate shows has no result.
+        tried = [row for row in cause.open if row.id in evaluation.results and not near_copies([edit], [row])]
         mended = tuple(
             row.id
             for row in tried

@@ -13,9 +13,11 @@ from typing import Any
 from benchmarks.search.arms.result import Reached, Spent
 from benchmarks.search.endpoint import Endpoint
 from benchmarks.search.worlds.making import SIZES
-from benchmarks.search.worlds.world import World
+from benchmarks.search.worlds.world import Row, World
+from optimizer.dataset import Example
 from optimizer.events import Event, Progress
 from optimizer.plan import ATTRIBUTION_SHARE
+from optimizer.prompt import Prompt, prepare
 
 WAYS: Mapping[str, Mapping[str, bool]] = {
     "ours": {"model": True, "mined": False},
@@ -62,13 +64,20 @@ def run(endpoint: Endpoint, world: World, arm: str, budget: int, *, keep: Path |
     with TemporaryDirectory() as folder:
         root = keep or Path(folder)
         write_workspace(root, endpoint, world, arm, budget)
-        prompt, figures = asyncio.run(_optimized(root, endpoint))
+        winner, figures = asyncio.run(_optimized(root, endpoint))
     spent = Spent.now(endpoint)
-    score = endpoint.measure(world, prompt)
+    score = endpoint.mean(world, lambda row: endpoint.chat(world, "task", rendered(winner, row)))
+    prompt = next(message.text for message in winner.messages if message.role == "system")
     return (Reached(budget=budget, spent=spent, score=score, prompt=prompt, extra=figures),)
 
 
-async def _optimized(root: Path, endpoint: Endpoint) -> tuple[str, dict[str, Any]]:
+def rendered(prompt: Prompt, row: Row) -> list[dict[str, str]]:
+    """What is sent for a row, demos included."""
+    example = Example(id=row.id, inputs={"text": row.text})
+    return [{"role": message.role, "content": message.content} for message in prepare(prompt, example)]
+
+
+async def _optimized(root: Path, endpoint: Endpoint) -> tuple[Prompt, dict[str, Any]]:
     from optimizer.build import Order, execute
     from optimizer.readers.config import load_config
     from optimizer.store import RunReader
@@ -78,8 +87,7 @@ async def _optimized(root: Path, endpoint: Endpoint) -> tuple[str, dict[str, Any
     with RunReader(root, "bench") as reader:
         winner = reader.prompt(ended.outcome.winner)
     assert winner is not None
-    text = next(message.text for message in winner.messages if message.role == "system")
-    return text, {"verdict": str(ended.outcome.verdict)}
+    return winner, {"verdict": str(ended.outcome.verdict), "demos": len(winner.demos)}
 
 
 def write_workspace(root: Path, endpoint: Endpoint, world: World, arm: str, budget: int) -> None:
