@@ -19,7 +19,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit format setup lock bench bench-clients bench-demo bench-imports picture clean
+.PHONY: help demo test lint types unit format setup lock bench bench-clients bench-clusters bench-demo bench-imports picture clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -65,6 +65,9 @@ bench: $(VENV)/.dev $(BENCH_VENV)/.peers ## Compare the search with GEPA, MIPROv
 
 bench-clients: $(VENV)/.dev ## Time our model client against openai, litellm and bare aiohttp, on loopback
 	@$(BIN)/python benchmarks/clients.py
+
+bench-clusters: $(VENV)/.dev ## Compare clusters of failures with their true causes
+	@$(BIN)/python benchmarks/clusters/run.py --write
 
 bench-demo: $(VENV)/.dev ## Time the demo from start to end, beside what it cannot be faster than
 	@$(BIN)/python benchmarks/demo.py
