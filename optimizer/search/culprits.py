@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from optimizer.edits import Edit
+from optimizer.edits import Edit, Op
 from optimizer.evaluator import Bench, Purpose
 from optimizer.events import CandidateMade, Decided
 from optimizer.outcome import Phase
@@ -21,7 +21,9 @@ from optimizer.wording import WORD
 FEW = 12
 """Rows won up to which a suspect's own part in them is asked for; else what it mended on train stands for it."""
 SUSPECTS = 6
-"""Edits that are taken out."""
+"""Edits that are taken out at most."""
+UNNAMED = 3
+"""The same where nothing points to one."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,15 +76,24 @@ async def culprits(bench: Bench, broke: Broke, purpose: Purpose) -> frozenset[st
 
 
 def suspects(broke: Broke) -> list[Edit]:
-    """Edits in order of suspicion: their words are new in outputs that broke; then those that mend least."""
-    new = []
+    """Edits whose words came into outputs that broke, or went from them with a line of theirs; the most first.
+
+    Where no edit shows so, those that mend least.
+    """
+    came, went = [], []
     for row in broke.changed.down:
-        old = set(WORD.findall(broke.before.results[row].output.lower()))
-        new.append(set(WORD.findall(broke.after.results[row].output.lower())) - old)
+        old, new = (set(WORD.findall(side.results[row].output.lower())) for side in (broke.before, broke.after))
+        came.append(new - old)
+        went.append(old - new)
 
     def named(edit: Edit) -> int:
-        words = set(WORD.findall((edit.text or "").lower()))
-        return sum(bool(words & found) for found in new)
+        brought = set(WORD.findall((edit.text or "").lower()))
+        lost = _line(broke, edit.target) - brought if edit.op in (Op.REPLACE_LINE, Op.REMOVE_LINE) else set()
+        return sum(bool(brought & new or lost & old) for new, old in zip(came, went, strict=True))
 
-    edits = broke.space.edits(broke.choices)
-    return sorted(edits, key=lambda edit: (-named(edit), broke.mended.get(edit.id, 0)))
+    edits = sorted(broke.space.edits(broke.choices), key=lambda edit: (-named(edit), broke.mended.get(edit.id, 0)))
+    return [edit for edit in edits if named(edit)] or edits[:UNNAMED]
+
+
+def _line(broke: Broke, target: str | None) -> set[str]:
+    return set(WORD.findall(broke.space.champion.line(target).content.lower())) if target else set()

@@ -33,6 +33,8 @@ PATIENCE = 2
 """Trials that are not believed to be better after which the study ends."""
 ROUND_SHARE = 0.4
 """Part of what is left of the search's plan that one round's trials may use: later rounds meet later causes."""
+STITCHED = 15
+"""Val rows changed for good up to which a candidate without its culprits is asked about changed rows alone."""
 REPEATS = 8
 """Suggestions already scored, in a row, after which the space counts as searched."""
 
@@ -234,7 +236,28 @@ class _Hunt:
         if changed.down and (guilty := await culprits(self.bench, broke, self._purpose)):
             self.harmful |= guilty
             self.next = self.space.without(choices, guilty)
+            if len(changed.up) + len(changed.down) <= STITCHED:
+                told += await self._parted(self.next, val)
             told += f", {len(guilty)} of its edits broke them"
+        return told
+
+    async def _parted(self, choices: Choices, val: Evaluation) -> str:
+        """The candidate without its culprits, asked only about rows that the one with them changed at all."""
+        candidate = self.space.candidate(choices)
+        found = raw(self.champion.val, val)
+        rows = [row for row in self.bench.val if row.id in found.up or row.id in found.down]
+        if self.bench.evaluator.cost(candidate, rows) > self.bench.plan.left(Phase.SEARCH):
+            return ""
+        await self._made(candidate, self.space.edits(choices))
+        newer = await self.bench.evaluator.evaluate(candidate, rows, self._purpose)
+        stitched = Evaluation(candidate=candidate.fingerprint, results={**val.results, **newer.results})
+        changed = await self._settled(choices, stitched)
+        margin = len(changed.up) - len(changed.down)
+        told = f"; without them better on {len(changed.up)} and worse on {len(changed.down)}"
+        self.next = None
+        if self._believed(choices, changed) and margin >= self.margin:
+            self.best = Champion(prompt=candidate, val=stitched)
+            self.chosen, self.margin, self.told = choices, margin, told.removeprefix("; ")
         return told
 
     async def _settled(self, choices: Choices, val: Evaluation) -> Changed:
