@@ -31,6 +31,7 @@ from optimizer.mutate.demos import DemoMutator
 from optimizer.mutate.llm import LlmMutator
 from optimizer.mutate.mined import MinedMutator
 from optimizer.mutate.propose import Proposers, check_tries
+from optimizer.mutate.rewrite import Rewriter
 from optimizer.outcome import Outcome, Phase
 from optimizer.plan import Plan, plan_for
 from optimizer.prompt import Prompt
@@ -219,20 +220,15 @@ class Live:
     def proposers(self, loaded: Loaded, tries: tuple[str, ...]) -> Proposers:
         """Mined edits first, since they cost no call; then the model's; demos, which cost tokens, for what is left."""
         mutators: list[Mutator] = [MinedMutator()] if self.config.mined else []
+        author: Rewriter | None = None
         spec = self.config.mutator
         if spec is not None:
-            mutators.append(
-                LlmMutator(
-                    model=self.model(spec),
-                    provider=spec.provider,
-                    name=spec.model,
-                    base_url=spec.base_url,
-                    params=spec.params,
-                )
-            )
+            asked: Mapping[str, Any] = {"provider": spec.provider, "name": spec.model, "base_url": spec.base_url}
+            mutators.append(LlmMutator(model=self.model(spec), params=spec.params, **asked))
+            author = Rewriter(model=self.model(spec), params=spec.params, **asked)
         if self.config.mined:
             mutators.append(DemoMutator())
-        return Proposers(mutators=tuple(mutators), asks_model=spec is not None, tries=tries)
+        return Proposers(mutators=tuple(mutators), asks_model=spec is not None, tries=tries, author=author)
 
 
 @asynccontextmanager

@@ -21,6 +21,7 @@ from optimizer.mutate.propose import Proposers
 from optimizer.outcome import Comparison, Outcome, Phase
 from optimizer.prompt import Prompt
 from optimizer.protect import broken
+from optimizer.rebase import is_due, second_base
 from optimizer.results import Evaluation
 from optimizer.round import RunState, one_round, progress, searching
 from optimizer.search.study import Champion
@@ -74,10 +75,10 @@ async def run(bench: Bench, seed: Prompt, proposers: Proposers, ends: Ends) -> F
     Raises BudgetExceeded where nothing better was found by then, ProviderError or StoreError where the run cannot go
     on; it can be resumed then.
     """
-    state = await baseline(bench, seed)
+    state = replace(await baseline(bench, seed), rewritten=proposers.author is None)
     while not state.stopped:
         try:
-            state = await one_round(bench, proposers, state)
+            state = await (second_base if is_due(state) else one_round)(bench, proposers, state)
         except BudgetExceeded as error:
             state = await _cut_short(bench, state, error)
     best, state = state.champion, await settled(bench, state)

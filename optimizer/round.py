@@ -59,6 +59,10 @@ class RunState:
     """Train row -> how often proposers were shown it as a failure."""
     causes: Mapping[str, Cause] = field(default_factory=dict)
     """Text of a line that was added, replaced or removed -> what that was proposed for."""
+    rewritten: bool = True
+    """Whether no whole-prompt rewrite is left to try: one was, or no model writes any."""
+    idle: str = ""
+    """Why nothing was left to propose; empty where that is not so."""
     stopped: str = ""
     """Why the rounds ended; empty while they go on."""
     refused: str = ""
@@ -74,7 +78,7 @@ async def one_round(bench: Bench, proposers: Proposers, state: RunState) -> RunS
     number = state.round + 1
     examples = by_id(bench.train)
     champion = state.champion.prompt
-    stop = _nothing_to_do(bench, state)
+    stop = nothing_to_do(bench, state)
     state = state if stop else await _confirmed(bench, state, number)
     clusters = cluster(examples, state.train)
     await bench.tell(ClustersFound(round=number, candidate=champion.fingerprint, clusters=clusters))
@@ -83,11 +87,11 @@ async def one_round(bench: Bench, proposers: Proposers, state: RunState) -> RunS
     await progress(bench, "proposing", number, state)
     proposals = proposals_for(champion, clusters, state.train, examples, state.attempts, state.shown)
     if not proposals:
-        return await _looked_anew(bench, state, "no train row fails" if not clusters else "nothing mends what is left")
+        return await looked_anew(bench, state, "no train row fails" if not clusters else "nothing mends what is left")
     brought = await propose(bench, proposers, proposals, number)
     if not brought.edits:
         shown = count_shown(state.shown, brought.proposals)
-        return await _looked_anew(bench, replace(state, shown=shown), "no edit is left to try")
+        return await looked_anew(bench, replace(state, shown=shown), "no edit is left to try")
     await progress(bench, "screening", number, state)
     screening = await screen(
         bench,
@@ -102,7 +106,7 @@ async def one_round(bench: Bench, proposers: Proposers, state: RunState) -> RunS
         number,
     )
     found = await _study(bench, state, screening.edits, number)
-    return await _accepted(bench, state, screening, brought, found)
+    return await accepted(bench, state, screening, brought, found)
 
 
 async def _confirmed(bench: Bench, state: RunState, number: int) -> RunState:
@@ -138,8 +142,13 @@ def _luck(train: Evaluation, second: Evaluation, row: str) -> Result:
     return replace(first, scores=tuple(right.get(score.metric, score) for score in first.scores))
 
 
-async def _looked_anew(bench: Bench, state: RunState, reason: str) -> RunState:
-    """Score the rows of train that the champion itself was not asked about; stop where there is none, or no room."""
+async def looked_anew(bench: Bench, state: RunState, reason: str) -> RunState:
+    """Score the rows of train that the champion itself was not asked about; stop where there is none, or no room.
+
+    Before that, a whole-prompt rewrite may mend what single edits do not: the loop tries it where one is left.
+    """
+    if not state.rewritten:
+        return replace(state, idle=reason)
     prompt = state.champion.prompt
     number = state.round + 1
     cost = bench.evaluator.cost(prompt, bench.train)
@@ -152,7 +161,7 @@ async def _looked_anew(bench: Bench, state: RunState, reason: str) -> RunState:
     return replace(state, train=train, round=number)
 
 
-def _nothing_to_do(bench: Bench, state: RunState) -> str:
+def nothing_to_do(bench: Bench, state: RunState) -> str:
     """Why another round is not worth its calls; empty where it is."""
     if state.champion.mean >= 1.0 - EPSILON:
         return "every val row is right, so no edit could show that it is better"
@@ -172,7 +181,7 @@ async def _study(bench: Bench, state: RunState, screened: Sequence[Screened], nu
     return await search(bench, state.champion, searched, screened, number, state.baseline.mean)
 
 
-async def _accepted(bench: Bench, state: RunState, screening: Screening, brought: Round, found: Found) -> RunState:
+async def accepted(bench: Bench, state: RunState, screening: Screening, brought: Round, found: Found) -> RunState:
     """Take the new champion, or remember what did not help."""
     number = state.round + 1
     better = found.best is not state.champion

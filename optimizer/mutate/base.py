@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -37,6 +37,22 @@ class Proposal:
     """What was tried on this cluster, oldest first."""
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     """Place -> expected labels there over all train rows, in alphabetical order: the same set is the same line."""
+
+
+class Author(Protocol):
+    """Writes a whole prompt anew."""
+
+    async def rewrite(self, prompt: Prompt, clusters: Sequence[Cluster], attempts: Sequence[Attempt] = ()) -> Prompt:
+        """Write the prompt anew, so that it mends these causes. What comes back is untrusted: the caller checks it.
+
+        Args:
+            prompt: the champion.
+            clusters: its failures by cause, largest first.
+            attempts: what was tried, oldest first.
+
+        Raises ModelError where the model failed, or its reply holds no prompt.
+        """
+        ...
 
 
 class Mutator(Protocol):

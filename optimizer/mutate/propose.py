@@ -14,7 +14,7 @@ from optimizer.evaluator import Bench
 from optimizer.events import Decided, EditJudged
 from optimizer.executors.together import together
 from optimizer.failures import Cluster, Failure
-from optimizer.mutate.base import Attempt, Mutator, Proposal
+from optimizer.mutate.base import Attempt, Author, Mutator, Proposal
 from optimizer.mutate.limits import MOST_DEMOS
 from optimizer.mutate.validate import copied_runs, near_copies, objection, within_demo_limit
 from optimizer.outcome import Phase
@@ -53,6 +53,8 @@ class Proposers:
     """Whether one of them calls a model: a call a cluster counts in the plan."""
     tries: tuple[str, ...] = ()
     """Lines of the user's own, tried in the first round."""
+    author: Author | None = None
+    """Writes whole prompts; None where no model is asked."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -237,11 +239,15 @@ def _affordable(
     """As many clusters as the plan can ask a model about while a trial stays affordable."""
     if not proposers.asks_model:
         return dict(proposals)
-    asked = sum(key.startswith("mutator:") for key in bench.plan.asked[Phase.SEARCH])
-    most = max(min(bench.plan.left(Phase.SEARCH) - bench.evaluator.requests(bench.val), MOST_PROPOSALS - asked), 0)
-    kept = dict(list(proposals.items())[:most])
+    kept = dict(list(proposals.items())[: affordable(bench)])
     bench.plan.take(Phase.SEARCH, {f"mutator:{number}:{cluster_id}" for cluster_id in kept})
     return kept
+
+
+def affordable(bench: Bench) -> int:
+    """Calls of the model that proposes which the plan and the cap on them leave, while a trial stays affordable."""
+    asked = sum(key.startswith("mutator:") for key in bench.plan.asked[Phase.SEARCH])
+    return max(min(bench.plan.left(Phase.SEARCH) - bench.evaluator.requests(bench.val), MOST_PROPOSALS - asked), 0)
 
 
 async def _ask(asked: Sequence[tuple[Proposal, Mutator]]) -> list[Answer]:
