@@ -15,8 +15,7 @@ from optimizer.events import Decided, EditJudged
 from optimizer.executors.together import together
 from optimizer.failures import Cluster, Failure
 from optimizer.mutate.base import Attempt, Author, Mutator, Proposal
-from optimizer.mutate.limits import MOST_DEMOS
-from optimizer.mutate.validate import copied_runs, near_copies, objection, within_demo_limit
+from optimizer.mutate.validate import copied_runs, near_copies, objection
 from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
 from optimizer.results import Evaluation
@@ -196,19 +195,7 @@ async def propose(bench: Bench, proposers: Proposers, proposals: Mapping[str, Pr
                 own += await _fit(bench, edit, largest.prompt, (frozenset(), frozenset()), number)
         # Before others of its cause: those are tried only on what is left open.
         edits = [*own, *edits]
-    return Round(proposals=proposals, edits=await _with_room(bench, edits, proposals, number))
-
-
-async def _with_room(
-    bench: Bench, edits: Sequence[Edit], proposals: Mapping[str, Proposal], number: int
-) -> tuple[Edit, ...]:
-    """The edits, with no more demos than the prompt has room for."""
-    kept = within_demo_limit(next(iter(proposals.values())).prompt, edits) if edits else ()
-    for edit in edits:
-        if edit not in kept:
-            reason = f"refused: a prompt holds at most {MOST_DEMOS} demos"
-            await bench.tell(EditJudged(round=number, edit=edit, outcome="refused", reason=reason))
-    return kept
+    return Round(proposals=proposals, edits=tuple(edits))
 
 
 def check_tries(tries: Sequence[str], prompt: Prompt) -> None:

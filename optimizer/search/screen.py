@@ -16,7 +16,7 @@ from optimizer.evaluator import Bench, Purpose, fits
 from optimizer.events import CandidateMade, EditJudged
 from optimizer.failures import Cluster
 from optimizer.mutate.base import Proposal
-from optimizer.mutate.validate import near_copies
+from optimizer.mutate.validate import near_copies, within_demo_limit
 from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
 from optimizer.results import Evaluation, Result
@@ -180,9 +180,12 @@ class _Work:
         return True
 
     def _fits(self, turn: Sequence[tuple[_Cause, Edit]]) -> bool:
-        """Whether the candidate of this turn is within the limit of tokens."""
+        """Whether the candidate of this turn is within the limits: tokens, and demos."""
+        champion, bundle = self.wanted.champion, self._bundle(turn)
+        if len(within_demo_limit(champion, bundle)) < len(bundle):
+            return False
         limit = self.bench.max_tokens
-        return limit is None or fits(made(self.wanted.champion, self._bundle(turn), self.wanted.own), limit)
+        return limit is None or fits(made(champion, bundle, self.wanted.own), limit)
 
     def _next(self) -> list[tuple[_Cause, Edit]]:
         """The next edit of every cause, as far as no two change one line."""
