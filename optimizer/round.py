@@ -105,7 +105,7 @@ async def one_round(bench: Bench, proposers: Proposers, state: RunState) -> RunS
         ),
         number,
     )
-    found = await _study(bench, state, screening.edits, number)
+    found = await _study(bench, state, screening, number)
     return await accepted(bench, state, screening, brought, found)
 
 
@@ -174,11 +174,11 @@ def nothing_to_do(bench: Bench, state: RunState) -> str:
     return ""
 
 
-async def _study(bench: Bench, state: RunState, screened: Sequence[Screened], number: int) -> Found:
-    searched = space(state.champion.prompt, screened, own_lines(state.seed))
+async def _study(bench: Bench, state: RunState, screening: Screening, number: int) -> Found:
+    searched = space(state.champion.prompt, screening.edits, own_lines(state.seed), screening.behind)
     if not searched.slots:
         return Found(best=state.champion, trials=0, reason="no edit passed the screen")
-    return await search(bench, state.champion, searched, screened, number, state.baseline.mean)
+    return await search(bench, state.champion, searched, screening.edits, number, state.baseline.mean)
 
 
 async def accepted(bench: Bench, state: RunState, screening: Screening, brought: Round, found: Found) -> RunState:

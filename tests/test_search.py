@@ -16,7 +16,7 @@ from optimizer.mutate.propose import proposals_for
 from optimizer.outcome import Phase
 from optimizer.results import Score
 from optimizer.search.again import PLACEBOS, Changed, raw, settled
-from optimizer.search.place import made
+from optimizer.search.place import made, overruling
 from optimizer.search.race import Race, blocks, race
 from optimizer.search.screen import MOST_ROWS, Candidates, Screened, Screening, screen
 from optimizer.search.space import sampler_seed, space
@@ -211,6 +211,50 @@ def test_a_longer_line_goes_behind_a_shorter_one_and_the_users_own_lines_stay_fi
         "another rule here",
         "a rule with a condition of many words",
     ]
+
+
+def test_a_line_that_another_one_overrules_goes_behind_it():
+    short, long = line("say A"), line("say B to people who ask for more")
+    own = frozenset({"L1"})
+    texts = lambda prompt: [found.content for found in prompt.messages[0].lines[1:]]  # noqa: E731
+    assert texts(made(seed_prompt(), [long, short], own)) == [short.text, long.text]
+    assert texts(made(seed_prompt(), [long, short], own, {short.id: {long.id}})) == [long.text, short.text]
+    circle = {short.id: {long.id}, long.id: {short.id}}
+    assert len(texts(made(seed_prompt(), [long, short], own, circle))) == 2
+    assert overruling([short, long], "the answer is B", "the answer is C") == {long.id}
+    assert overruling([short, long], "the answer is A", "the answer is A") == frozenset()
+
+
+def test_the_screen_sees_which_line_overrules_another():
+    # Even rows want "even" from a line of their own, which gives way to the line for odd ones unless it stands later.
+    def later_wins(text: str, row: Example) -> str:
+        wanted = "even" if number_of(row) % 2 == 0 else "odd"
+        stated = [word for word in ("even", "odd") if f"say {word}" in text]
+        if not stated:
+            return "none"
+        return max(stated, key=lambda word: text.index(f"say {word}")) if wanted == "even" else "odd"
+
+    def parity(number: int) -> tuple[str, str]:
+        return f"what is {number}", "even" if number % 2 == 0 else "odd"
+
+    bench, _, _ = bench_of(later_wins, parity, size=20)
+    seed = seed_prompt()
+
+    async def go() -> Screening:
+        base = await bench.evaluator.evaluate(seed, bench.train, TRAIN)
+        proposals = proposals_for(seed, cluster(by_id(bench.train), base), base, by_id(bench.train), {})
+        by_word = {found.cluster.wanted[0]: key for key, found in proposals.items()}
+        # The longer line comes later, and wins where it should not; a second line for even rows meets open rows.
+        edits = [
+            line("say even", by_word["even"]),
+            line("say odd in all of the other cases", by_word["odd"]),
+            line("again: say even", by_word["even"]),
+        ]
+        return await screen(bench, Candidates(champion=seed, base=base, proposals=proposals, edits=edits), 1)
+
+    found = asyncio.run(go())
+    odd = found.edits[1].edit.id
+    assert all(odd in found.behind.get(item.edit.id, ()) for item in found.edits if item.passed and item.edit.id != odd)
 
 
 def test_blocks_cover_all_rows_once_in_order():

@@ -21,7 +21,7 @@ from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
 from optimizer.results import Evaluation, Result
 from optimizer.search.again import again, room_for
-from optimizer.search.place import made
+from optimizer.search.place import Behind, made, overruling
 from optimizer.stats import EPSILON
 
 MOST_ROWS = 8
@@ -92,6 +92,8 @@ class Screening:
     """One an edit, in the order given."""
     results: Mapping[str, Result]
     """Train row -> its result under the last candidate that it was tried with."""
+    behind: Behind = field(default_factory=dict)
+    """Edit -> edits that it has to stand behind."""
 
 
 async def screen(bench: Bench, wanted: Candidates, round_number: int) -> Screening:
@@ -112,7 +114,7 @@ async def screen(bench: Bench, wanted: Candidates, round_number: int) -> Screeni
                 tried=item.tried,
             )
         )
-    return Screening(edits=judged, results=work.results)
+    return Screening(edits=judged, results=work.results, behind=work.behind)
 
 
 @dataclass(kw_only=True, slots=True)
@@ -155,6 +157,7 @@ class _Work:
     done: dict[tuple[str, str], Screened] = field(default_factory=dict)
     """(cluster, edit) -> what it did."""
     results: dict[str, Result] = field(default_factory=dict)
+    behind: dict[str, set[str]] = field(default_factory=dict)
 
     async def turn(self) -> bool:
         """Try the next edit of every cause that has open rows, all in one candidate; False where there is none."""
@@ -171,12 +174,13 @@ class _Work:
         if not turn:
             return False
         edits = self._bundle(turn)
-        candidate = made(self.wanted.champion, edits, self.wanted.own)
+        candidate = made(self.wanted.champion, edits, self.wanted.own, self.behind)
         await self._made(candidate, tuple(edits))
         evaluation = await self.bench.evaluator.evaluate(candidate, list(rows.values()), self._purpose)
         self.results |= evaluation.results
         for cause, edit in turn:
             self._learn(cause, edit, evaluation)
+        self._order(edits, evaluation)
         return True
 
     def _fits(self, turn: Sequence[tuple[_Cause, Edit]]) -> bool:
@@ -221,6 +225,16 @@ class _Work:
         self.done[cause.cluster.id, edit.id] = item
         cause.learn(item)
 
+    def _order(self, edits: Sequence[Edit], evaluation: Evaluation) -> None:
+        """Where an open row follows the line of another cause, the lines of its own cause go behind that one."""
+        for cause in self.causes:
+            mine = {edit.id for edit in cause.chosen}
+            for row in cause.open if mine else ():
+                if row.id in evaluation.results:
+                    said, before = evaluation.results[row.id].output, self.wanted.base.results[row.id].output
+                    for edit in mine:
+                        self.behind.setdefault(edit, set()).update(overruling(edits, said, before) - mine)
+
     async def judged(self) -> tuple[Screened, ...]:
         """All edits; those that mend few rows must mend more of them than a placebo in their place."""
         kept = {(cause.cluster.id, edit.id) for cause in self.causes for edit in cause.chosen}
@@ -240,7 +254,10 @@ class _Work:
         doubtful = [rows[row] for row in dict.fromkeys(row for key in sorted(few) for row in self.done[key].mended)]
         dropped = {edit for _, edit in few}
         without = made(
-            self.wanted.champion, [edit for edit in self._bundle([]) if edit.id not in dropped], self.wanted.own
+            self.wanted.champion,
+            [edit for edit in self._bundle([]) if edit.id not in dropped],
+            self.wanted.own,
+            self.behind,
         )
         if not doubtful or not room_for(self.bench, without, doubtful, self._room()):
             return set()

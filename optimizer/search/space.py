@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from optimizer.edits import Edit, Slot
 from optimizer.prompt import Prompt
-from optimizer.search.place import made
+from optimizer.search.place import Behind, made
 from optimizer.search.screen import Screened
 
 KEEP = "keep"
@@ -28,6 +28,8 @@ class Space:
     """What `keep` everywhere means."""
     own: frozenset[str] = frozenset()
     """Ids of the lines of the prompt that the run began with."""
+    behind: Behind = field(default_factory=dict)
+    """Edit -> edits that it has to stand behind."""
 
     def edits(self, choices: Choices) -> tuple[Edit, ...]:
         """The edits that choices stand for, in the order of the slots."""
@@ -35,7 +37,7 @@ class Space:
 
     def candidate(self, choices: Choices) -> Prompt:
         """The champion with the chosen edits made."""
-        return made(self.champion, self.edits(choices), self.own)
+        return made(self.champion, self.edits(choices), self.own, self.behind)
 
     def without(self, choices: Choices, edits: Collection[str]) -> dict[str, str]:
         """The choices, with the slots of these edits kept as they were."""
@@ -60,7 +62,12 @@ class Space:
                 yield {**self.keep_all, **{slot.id: slot.edits[0].id for slot in part}}
 
 
-def space(champion: Prompt, screened: Sequence[Screened], own: frozenset[str] = frozenset()) -> Space:
+def space(
+    champion: Prompt,
+    screened: Sequence[Screened],
+    own: frozenset[str] = frozenset(),
+    behind: Behind | None = None,
+) -> Space:
     """A slot an edit that passed the screen, the one that mends most first; ties keep the proposers' order.
 
     The screen has settled which edits of one cause, and which edits of one line, stand in each other's place: those
@@ -75,7 +82,7 @@ def space(champion: Prompt, screened: Sequence[Screened], own: frozenset[str] = 
         number = sum(slot.partition("/")[0] == edit.slot for slot in found)
         slot = f"{edit.slot}/{number + 1}" if number else edit.slot
         found[slot] = Slot(id=slot, edits=(edit,))
-    return Space(slots=tuple(found.values()), champion=champion, own=own)
+    return Space(slots=tuple(found.values()), champion=champion, own=own, behind=behind or {})
 
 
 def sampler_seed(run_seed: int, round_number: int) -> int:
