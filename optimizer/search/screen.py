@@ -21,6 +21,7 @@ from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
 from optimizer.results import Evaluation, Result
 from optimizer.search.again import again, room_for
+from optimizer.search.guard import broken, guards
 from optimizer.search.place import Behind, made, overruling
 from optimizer.stats import EPSILON
 
@@ -44,6 +45,8 @@ class Screened:
     """Failing rows tried."""
     placebo: int = 0
     """Of those mended, rows that a line that says nothing mends too."""
+    broke: tuple[str, ...] = ()
+    """Rows that were right and are not beside it: it is not taken."""
     chosen: bool = False
     """Whether it is in the bundle."""
 
@@ -63,7 +66,8 @@ class Screened:
         if not self.tried:
             return "not tried: others mended its rows, the prompt would be too long, or the plan for the search ended"
         chance = f" (a placebo mended {self.placebo})" if self.placebo else ""
-        return f"mended {len(self.mended)} of {self.tried} failing rows{chance}"
+        broke = f", and broke {', '.join(self.broke)}" if self.broke else ""
+        return f"mended {len(self.mended)} of {self.tried} failing rows{chance}{broke}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +116,7 @@ async def screen(bench: Bench, wanted: Candidates, round_number: int) -> Screeni
                 reason=item.told,
                 mended=len(item.mended),
                 tried=item.tried,
+                broke=item.broke,
             )
         )
     return Screening(edits=judged, results=work.results, behind=work.behind)
@@ -131,7 +136,7 @@ class _Cause:
 
     def learn(self, item: Screened) -> None:
         """Keep an edit that mends something, and see what is left open."""
-        if item.mended:
+        if item.mended and not item.broke:
             self.chosen.append(item.edit)
             shown = item.edit.demo.row if item.edit.demo else ""
             self.open = [row for row in self.open if row.id not in item.mended and row.id != shown]
@@ -177,11 +182,23 @@ class _Work:
         candidate = made(self.wanted.champion, edits, self.wanted.own, self.behind)
         await self._made(candidate, tuple(edits))
         evaluation = await self.bench.evaluator.evaluate(candidate, list(rows.values()), self._purpose)
+        broke = await self._broke(candidate, turn, rows)
         self.results |= evaluation.results
         for cause, edit in turn:
-            self._learn(cause, edit, evaluation)
+            self._learn(cause, edit, evaluation, broke if edit.demo else ())
         self._order(edits, evaluation)
         return True
+
+    async def _broke(
+        self, candidate: Prompt, turn: Sequence[tuple[_Cause, Edit]], asked: Mapping[str, Example]
+    ) -> tuple[str, ...]:
+        """Rows that this turn's demos break."""
+        causes = [cause.cluster.id for cause, edit in turn if edit.demo]
+        alike = [row for cause in causes for row in self.wanted.proposals[cause].passing]
+        mended = [row for cause in self.causes for row in cause.rows if row not in cause.open]
+        rows = guards(alike, [row for row in mended if row.id in self.results], asked) if causes else []
+        before = {**self.wanted.base.results, **self.results}
+        return await broken(self.bench, candidate, rows, before, self._purpose, self._room())
 
     def _fits(self, turn: Sequence[tuple[_Cause, Edit]]) -> bool:
         """Whether the candidate of this turn is within the limits: tokens, and demos."""
@@ -213,7 +230,7 @@ class _Work:
                 edits.setdefault(edit.id, edit)
         return list(edits.values())
 
-    def _learn(self, cause: _Cause, edit: Edit, evaluation: Evaluation) -> None:
+    def _learn(self, cause: _Cause, edit: Edit, evaluation: Evaluation, broke: tuple[str, ...]) -> None:
         # No row judges a demo that asks nearly the same; one that the candidate shows has no result.
         tried = [row for row in cause.open if row.id in evaluation.results and not near_copies([edit], [row])]
         mended = tuple(
@@ -221,7 +238,7 @@ class _Work:
             for row in tried
             if is_mended(self.wanted.base.results[row.id], evaluation.results[row.id], cause.cluster.metrics)
         )
-        item = Screened(edit=edit, mended=mended, tried=len(tried))
+        item = Screened(edit=edit, mended=mended, tried=len(tried), broke=broke)
         self.done[cause.cluster.id, edit.id] = item
         cause.learn(item)
 
