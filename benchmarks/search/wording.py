@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
 
-from benchmarks.search.worlds.world import Rule, World
-
 if TYPE_CHECKING:
     from benchmarks.search.statements import Statement
+    from benchmarks.search.worlds.world import Rule, World
 
 SHAPES = (
     "If {when}, {then}.",
