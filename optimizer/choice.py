@@ -64,7 +64,7 @@ async def shortened(bench: Bench, state: RunState, priced: Priced) -> Priced:
     if best.prompt.fingerprint == priced.winner.prompt.fingerprint:
         return priced
     await _told(bench, state, best, priced.winner, f"{bench.prefer} is preferred")
-    return replace(priced, winner=best, lines=_lines(state, best.prompt, priced.lines))
+    return replace(priced, winner=best, lines=line_prices(state, best.prompt, priced.lines))
 
 
 async def checked(bench: Bench, state: RunState, priced: Priced, before: Sequence[Champion]) -> Checked:
@@ -93,7 +93,7 @@ async def checked(bench: Bench, state: RunState, priced: Priced, before: Sequenc
         if not found and one is not priced.winner:
             reason = f"what was taken away breaks {', '.join(fell)}, protected: it returns"
             await bench.tell(Decided(kind="put back", round=state.round, reason=reason))
-            priced = replace(priced, winner=one, lines=_lines(state, one.prompt, priced.lines))
+            priced = replace(priced, winner=one, lines=line_prices(state, one.prompt, priced.lines))
         if not found:
             return Checked(priced=priced, held=len(rows), broken=())
         fell = fell or found
@@ -102,7 +102,7 @@ async def checked(bench: Bench, state: RunState, priced: Priced, before: Sequenc
 
 def unpriced(state: RunState, winner: Champion) -> Priced:
     """The winner with lines whose worth is not known."""
-    return Priced(winner=winner, lines=_lines(state, winner.prompt))
+    return Priced(winner=winner, lines=line_prices(state, winner.prompt))
 
 
 def the_front(bench: Bench, state: RunState, priced: Priced) -> Decided:
@@ -177,7 +177,7 @@ def _protected(bench: Bench, rows: Sequence[Example]) -> list[Example]:
     return [row for row in rows if row.id in bench.protected]
 
 
-def _lines(state: RunState, winner: Prompt, known: Sequence[LineWorth] = ()) -> tuple[LineWorth, ...]:
+def line_prices(state: RunState, winner: Prompt, known: Sequence[LineWorth] = ()) -> tuple[LineWorth, ...]:
     """A price for each changed line: the known one of that line, else none."""
     prices = {(worth.id, worth.text): worth for worth in known}
     lines = []

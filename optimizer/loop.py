@@ -21,6 +21,7 @@ from optimizer.mutate.propose import Proposers
 from optimizer.outcome import Comparison, Outcome, Phase
 from optimizer.prompt import Prompt
 from optimizer.protect import broken
+from optimizer.prune import joined, prune
 from optimizer.rebase import is_due, second_base
 from optimizer.results import Evaluation
 from optimizer.round import RunState, one_round, progress, searching
@@ -112,19 +113,20 @@ async def baseline(bench: Bench, seed: Prompt) -> RunState:
 
 
 async def price(bench: Bench, state: RunState) -> Priced:
-    """Price the changed lines, unless nothing changed."""
+    """Take away what says nothing, then price the changed lines, unless nothing changed."""
     winner = state.champion
     if winner.prompt.fingerprint == state.seed.fingerprint:
         return Priced(winner=winner, lines=())
     await progress(bench, "pricing lines", 0, state)
     train = state.train if state.train.candidate == winner.prompt.fingerprint else None
     try:
-        priced = await attribute(bench, state.seed, winner, state.causes, train)
+        pruned = await prune(bench, state)
+        priced = await attribute(bench, pruned.seed, pruned.winner, state.causes, train)
     except BudgetExceeded as error:
         told = f"the budget ended the pricing of lines: {_first(error)}"
         await bench.tell(Decided(kind="stop", round=state.round, reason=told))
         return unpriced(state, winner)
-    return await shortened(bench, state, priced)
+    return await shortened(bench, state, await joined(bench, state, pruned, priced))
 
 
 async def finish(bench: Bench, ends: Ends, state: RunState, end: Checked) -> Finished:

@@ -60,7 +60,7 @@ class _Chance:
     """Prior probability that nothing is lost, in [0, 1]."""
 
 
-def shorter(prompt: Prompt, seed: Prompt) -> tuple[Edit, ...]:
+def shorter(prompt: Prompt, seed: Prompt, least: float = 0.0) -> tuple[Edit, ...]:
     """Edits that make a prompt shorter, best first: by tokens saved times the chance that nothing is lost.
 
     Each stands alone. Locked lines, lines with a variable, lines about the output's format and the only line of a
@@ -69,6 +69,8 @@ def shorter(prompt: Prompt, seed: Prompt) -> tuple[Edit, ...]:
     Args:
         prompt: the prompt.
         seed: the prompt that the run began with: what is not in it was added for a cause, and is the last to go.
+        least: chance that nothing is lost, before anything is measured, below which an edit is left out: NEARLY
+            leaves out lines that may be idle, SEED those among them that the search added.
     """
     found = [chance for message in prompt.messages for chance in _of_message(message, prompt, seed)]
     known = {demo.id for demo in seed.demos}
@@ -80,7 +82,7 @@ def shorter(prompt: Prompt, seed: Prompt) -> tuple[Edit, ...]:
     for chance in sorted(found, key=lambda chance: -chance.sure):
         best.setdefault(chance.edit.id, chance)
     order = sorted(best.values(), key=lambda chance: (-chance.saved * chance.sure, -chance.sure, chance.edit.id))
-    return tuple(chance.edit for chance in order if chance.saved > 0)
+    return tuple(chance.edit for chance in order if chance.saved > 0 and chance.sure >= least)
 
 
 def _of_message(message: PromptMessage, prompt: Prompt, seed: Prompt) -> Iterator[_Chance]:
