@@ -12,6 +12,8 @@ from collections.abc import Sequence
 
 Z95 = 1.959964
 """Two-sided 95% point of the normal distribution."""
+TAIL = 0.025
+"""What lies beyond either end."""
 EPSILON = 1e-9
 """Differences below this are none."""
 RESAMPLES = 1999
@@ -55,19 +57,26 @@ def pass_fail_interval(up: float, down: float, n: float) -> tuple[float, float]:
     """95% interval for (up - down) / n of n paired rows, of which `up` began to pass and `down` ceased to.
 
     Square-and-add (MOVER: Zou and Donner, Statistics in Medicine 27, 2008) for the difference of two correlated
-    estimates: the shares of rows up and down, each with its score interval (Wilson 1927), and the correlation of two
-    cells of one multinomial. Unlike a Wald interval with added rows (Agresti and Min 2005) it holds its level where
-    nearly all rows that differ went one way. `benchmarks/statistics/coverage.py` compares them.
+    estimates: the shares of rows up and down, each with its score interval (Wilson 1927), or where no row went that
+    way its exact one-sided limit, and the correlation of two cells of one multinomial. Unlike a Wald interval with
+    added rows (Agresti and Min 2005) it holds its level where nearly all rows that differ went one way.
+    `benchmarks/statistics/coverage.py` compares them.
     """
     share_up, share_down = up / n, down / n
-    low_up, high_up = wilson(up, n)
-    low_down, high_down = wilson(down, n)
+    low_up, high_up = _share(up, n)
+    low_down, high_down = _share(down, n)
     spread = share_up * (1 - share_up) * share_down * (1 - share_down)
     correlation = -share_up * share_down / math.sqrt(spread) if spread > 0 else 0.0
     gain = share_up - share_down
     below = _added(share_up - low_up, high_down - share_down, correlation)
     above = _added(high_up - share_up, share_down - low_down, correlation)
     return max(gain - below, -1.0), min(gain + above, 1.0)
+
+
+def _share(hits: float, n: float) -> tuple[float, float]:
+    """The score interval, but for its end next to 0 hits of n, or n of n: there it is a little too far off."""
+    low, high = wilson(hits, n)
+    return (low if hits < n else TAIL ** (1 / n)), (high if hits > 0 else 1 - TAIL ** (1 / n))
 
 
 def wilson(hits: float, n: float) -> tuple[float, float]:

@@ -56,8 +56,10 @@ def test_pass_and_fail_lies_close_to_tangos_interval(up, down, n):
 
 
 def test_pass_and_fail_at_its_edges():
-    assert pass_fail_interval(0, 0, 30) == pytest.approx((-0.1135, 0.1135), abs=1e-4)
-    assert pass_fail_interval(0, 1, 1) == pytest.approx((-1.0, 0.1221), abs=1e-4)
+    assert pass_fail_interval(0, 0, 30) == pytest.approx((-0.1157, 0.1157), abs=1e-4)
+    assert pass_fail_interval(0, 1, 1) == pytest.approx((-1.0, 0.3789), abs=1e-4)
+    # Where no row goes a way, the exact limit: beyond it, that none does has a chance of 2.5%.
+    assert scipy_stats.binom.pmf(0, 30, 0.1157) == pytest.approx(0.025, abs=1e-4)
     low, high = pass_fail_interval(12, 0, 40)
     assert 0 < low < 0.3 and high == pytest.approx(wilson(12, 40)[1])
 

@@ -160,7 +160,7 @@ def drawn(draws: int) -> str:
     """The table of graded scores, rows on their own."""
     lines = [
         f"| differences | true gain | {' | '.join(f'n = {n}' for n in GRADED_SIZES)} |",
-        "|---|---:|" + "---:|" * 4,
+        "|---|---:|" + "---:|" * len(GRADED_SIZES),
     ]
     for shape in shapes.GRADED:
         shares = []
