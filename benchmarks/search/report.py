@@ -93,13 +93,14 @@ def targets(rows: Sequence[Row], tuned: Sequence[Row]) -> list[str]:
     for family in FAMILIES:
         mine = [row for row in rows if row["family"] == family]
         at = _scores(mine)
-        if make_world(family, 0).curable and at.get((HEADLINE, FEW)):
+        if mine and make_world(family, 0).curable:
             gepa = at.get((best_gepa(family, tuned), MANY), {})
             top = {row["seed"]: OF_CEILING * row["ceiling"] for row in mine}
             asked = [r["reflection_calls"] for r in mine if r["arm"] == HEADLINE and r["budget"] <= MORE]
-            few, more = _told(at[HEADLINE, FEW], gepa), _told(at.get((HEADLINE, MORE), {}), top)
-            kept = "holds" if max(asked) <= MOST_REFLECTION else "**does not hold**"
-            lines.append(f"| {family} | {few} | {more} | {max(asked)}: {kept} | {len(at[HEADLINE, FEW])} |")
+            few, more = _told(at.get((HEADLINE, FEW), {}), gepa), _told(at.get((HEADLINE, MORE), {}), top)
+            kept = "holds" if max(asked, default=0) <= MOST_REFLECTION else "**does not hold**"
+            told = f"{max(asked)}: {kept}" if asked else "not run"
+            lines.append(f"| {family} | {few} | {more} | {told} | {len(at.get((HEADLINE, FEW), {}))} |")
     return lines
 
 
