@@ -29,7 +29,7 @@ from optimizer.models.prices import known_prices, list_price
 from optimizer.mutate.base import Mutator
 from optimizer.mutate.demos import DemoMutator
 from optimizer.mutate.llm import LlmMutator
-from optimizer.mutate.mined import MinedMutator
+from optimizer.mutate.mined import GUESSES, PLAIN, MinedMutator
 from optimizer.mutate.propose import Proposers, check_tries
 from optimizer.mutate.rewrite import Rewriter
 from optimizer.outcome import Outcome, Phase
@@ -218,8 +218,8 @@ class Live:
         )
 
     def proposers(self, loaded: Loaded, tries: tuple[str, ...]) -> Proposers:
-        """Mined edits first, since they cost no call; then the model's; demos, which cost tokens, for what is left."""
-        mutators: list[Mutator] = [MinedMutator()] if self.config.mined else []
+        """What outputs show comes first, then what the model understands; guesses and demos are for what is left."""
+        mutators: list[Mutator] = [MinedMutator(miners=PLAIN)] if self.config.mined else []
         author: Rewriter | None = None
         spec = self.config.mutator
         if spec is not None:
@@ -227,7 +227,7 @@ class Live:
             mutators.append(LlmMutator(model=self.model(spec), params=spec.params, **asked))
             author = Rewriter(model=self.model(spec), params=spec.params, **asked)
         if self.config.mined:
-            mutators.append(DemoMutator())
+            mutators += [MinedMutator(miners=GUESSES), DemoMutator()]
         return Proposers(mutators=tuple(mutators), asks_model=spec is not None, tries=tries, author=author)
 
 

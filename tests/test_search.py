@@ -257,6 +257,30 @@ def test_the_screen_sees_which_line_overrules_another():
     assert all(odd in found.behind.get(item.edit.id, ()) for item in found.edits if item.passed and item.edit.id != odd)
 
 
+def test_a_line_that_answers_for_the_rows_of_other_causes_is_out_and_they_have_their_turn_again():
+    colours = ("red", "blue", "green")
+
+    def answer(text: str, row: Example) -> str:
+        if "always say mauve" in text:
+            return "mauve"
+        wanted = colours[number_of(row) % 3]
+        return wanted if f"say {wanted}" in text else "none"
+
+    bench, _, _ = bench_of(answer, lambda number: (f"what is {number}", colours[number % 3]), size=30)
+    seed = seed_prompt()
+
+    async def go() -> Screening:
+        base = await bench.evaluator.evaluate(seed, bench.train, TRAIN)
+        proposals = proposals_for(seed, cluster(by_id(bench.train), base), base, by_id(bench.train), {})
+        by_word = {found.cluster.wanted[0]: key for key, found in proposals.items()}
+        edits = [line("always say mauve", by_word["red"]), *(line(f"say {word}", by_word[word]) for word in colours)]
+        return await screen(bench, Candidates(champion=seed, base=base, proposals=proposals, edits=edits), 1)
+
+    poison, *cures = asyncio.run(go()).edits
+    assert not poison.passed and len(poison.broke) >= 3
+    assert all(cure.passed and len(cure.mended) == MOST_ROWS for cure in cures)
+
+
 def test_blocks_cover_all_rows_once_in_order():
     bench, _, _ = bench_of(lambda text, row: "right", world, size=65)
     parts = blocks(bench.val)

@@ -33,6 +33,8 @@ class Proposal:
     """The cause to mend."""
     passing: tuple[Failure, ...] = ()
     """Near misses: rows that pass, most alike to the members first."""
+    others: tuple[Failure, ...] = ()
+    """Rows that fail for other causes alone."""
     attempts: tuple[Attempt, ...] = ()
     """What was tried on this cluster, oldest first."""
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -11,7 +11,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from optimizer.edits import END, Edit, Op
-from optimizer.failures import Cluster
 from optimizer.mutate.base import Proposal
 from optimizer.wording import LABEL_LENGTH, WORD, input_words
 
@@ -19,28 +18,16 @@ MOST_EDITS = 4
 """Edits a cluster."""
 MOST_PAIRS = 14
 """Replacements named in one line."""
+CONTESTED = 0.2
+"""Rows of other causes with the same wrong word, as a share of the members, from which one replacement cannot do."""
 COMMON = 0.5
 """Share of members whose output holds a word before it counts as the word to replace."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class MinedMutator:
-    """Proposes lines without asking a model."""
-
-    async def propose(self, proposal: Proposal) -> tuple[Edit, ...]:
-        """At most four edits, the likeliest first."""
-        texts: dict[str, str] = {}
-        for miner in MINERS:
-            for text, why in miner(proposal):
-                texts.setdefault(text, why)
-        return tuple(
-            Edit(op=Op.ADD_LINE, after=END, text=text, cluster=proposal.cluster.id, why=why, source="mined")
-            for text, why in list(texts.items())[:MOST_EDITS]
-        )
-
-
 Found = Sequence[tuple[str, str]]
 """(text, why) pairs."""
+Miner = Callable[[Proposal], Found]
+"""Looks at one cluster and writes lines that would mend it."""
 
 
 def mine_format(proposal: Proposal) -> Found:
@@ -65,11 +52,11 @@ def mine_format(proposal: Proposal) -> Found:
 def mine_substitution(proposal: Proposal) -> Found:
     """One word comes where another is wanted: say which replaces which."""
     cluster = proposal.cluster
-    if cluster.place != "text":
+    if cluster.place != "text" or len(cluster.wanted) > 1:
         return ()
     wrong = cluster.got[0] if cluster.got and short(cluster.got[0]) else common_word(proposal)
     right = next((value for value in cluster.wanted if short(value)), None)
-    if wrong is None:
+    if wrong is None or is_contested(proposal, wrong, right):
         return ()
     never = (
         f"Never write {quoted(wrong)}.",
@@ -106,7 +93,7 @@ def mine_label_set(proposal: Proposal) -> Found:
     others = f" and {len(outside) - 1} more" if len(outside) > 1 else ""
     why = f"{quoted(outside[0])}{others}: none of the expected labels"
     set_line = f"{subject} must be exactly one of: {listed}."
-    pairs = replacements(cluster)
+    pairs = replacements(proposal)
     if not pairs:
         return ((set_line, why),)
     swaps = ", ".join(f"{quoted(right)} instead of {quoted(wrong)}" for wrong, right in pairs)
@@ -174,14 +161,29 @@ def mine_shape(proposal: Proposal) -> Found:
     return found
 
 
-MINERS: tuple[Callable[[Proposal], Found], ...] = (
-    mine_format,
-    mine_label_set,
-    mine_confusion,
-    mine_substitution,
-    mine_length,
-    mine_shape,
-)
+PLAIN: tuple[Miner, ...] = (mine_format, mine_label_set, mine_substitution, mine_length, mine_shape)
+"""What can be read off the outputs."""
+GUESSES: tuple[Miner, ...] = (mine_confusion,)
+"""What words of the inputs seem to tell: tried behind what a model has understood."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MinedMutator:
+    """Proposes lines without asking a model."""
+
+    miners: tuple[Miner, ...] = (*PLAIN, *GUESSES)
+    """In the order of their lines."""
+
+    async def propose(self, proposal: Proposal) -> tuple[Edit, ...]:
+        """At most four edits, the likeliest first."""
+        texts: dict[str, str] = {}
+        for miner in self.miners:
+            for text, why in miner(proposal):
+                texts.setdefault(text, why)
+        return tuple(
+            Edit(op=Op.ADD_LINE, after=END, text=text, cluster=proposal.cluster.id, why=why, source="mined")
+            for text, why in list(texts.items())[:MOST_EDITS]
+        )
 
 
 def common_word(proposal: Proposal) -> str | None:
@@ -201,12 +203,24 @@ def common_word(proposal: Proposal) -> str | None:
     return best[1] if best and best[0] > COMMON else None
 
 
-def replacements(cluster: Cluster) -> list[tuple[str, str]]:
-    """(wrong, right) pairs at the cluster's place on which the members agree."""
+def is_contested(proposal: Proposal, wrong: str, right: str | None) -> bool:
+    """Whether rows of other causes say the same word and want another one in its place."""
+    rivals = [
+        row
+        for row in proposal.others
+        if wrong in WORD.findall(row.result.output) and (right is None or right not in str(row.example.expected))
+    ]
+    return len(rivals) >= max(2, CONTESTED * len(proposal.cluster.members))
+
+
+def replacements(proposal: Proposal) -> list[tuple[str, str]]:
+    """(wrong, right) pairs at the cluster's place on which all failing rows agree."""
+    cluster = proposal.cluster
+    own = {score.got for member in cluster.members for score in member.failed if score.place == cluster.place}
     pairs: dict[str, Counter[str]] = {}
-    for member in cluster.members:
-        for score in member.failed:
-            if score.place == cluster.place and score.got and score.wanted and short(score.got):
+    for row in (*cluster.members, *proposal.others):
+        for score in row.failed:
+            if score.place == cluster.place and score.got in own and score.got and score.wanted and short(score.got):
                 pairs.setdefault(score.got, Counter())[score.wanted] += 1
     agreed = [
         (counts.total(), wrong, counts.most_common(1)[0][0])

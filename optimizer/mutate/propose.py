@@ -89,17 +89,24 @@ def proposals_for(
         for result in evaluation.results.values()
         if result.error is None and result.passed
     ]
+    failing = [Failure(example=examples[result.example], result=result) for result in evaluation.failures]
     labels = expected_labels(evaluation)
     return {
         found.id: Proposal(
             prompt=prompt,
             cluster=found,
             passing=near_misses(found, passing),
+            others=_outside(found, failing),
             attempts=tuple(attempts.get(found.id, ())),
             labels=labels,
         )
         for found in worth_asking(clusters, shown or {})[:MOST_CLUSTERS]
     }
+
+
+def _outside(found: Cluster, failing: Sequence[Failure]) -> tuple[Failure, ...]:
+    members = {member.example.id for member in found.members}
+    return tuple(failure for failure in failing if failure.example.id not in members)
 
 
 def worth_asking(clusters: Sequence[Cluster], shown: Mapping[str, int]) -> list[Cluster]:

@@ -7,6 +7,7 @@ further; what it did is told to the next proposal.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -27,7 +28,9 @@ from optimizer.stats import EPSILON
 
 MOST_ROWS = 8
 """Failing rows of one cause that an edit is tried on."""
-MOST_STAGES = 4
+MOST_TAKEN = 3
+"""Rows of other causes that follow an edit, from which it is out: if it mends fewer of its own."""
+MOST_STAGES = 5
 """Turns in which a cause may bring its next edit."""
 DOUBTFUL = 2
 """An edit that mends so few rows, or less, must mend more of them than a placebo."""
@@ -184,10 +187,36 @@ class _Work:
         evaluation = await self.bench.evaluator.evaluate(candidate, list(rows.values()), self._purpose)
         broke = await self._broke(candidate, turn, rows)
         self.results |= evaluation.results
+        taken = self._taken(turn, edits, evaluation)
         for cause, edit in turn:
-            self._learn(cause, edit, evaluation, broke if edit.demo else ())
+            if edit.id in taken:
+                rows_taken = tuple(sorted(taken[edit.id]))
+                self.done[cause.cluster.id, edit.id] = Screened(edit=edit, tried=len(rows_taken), broke=rows_taken)
+            elif any(row.id in found for row in cause.open for found in taken.values()):
+                # Another cause's line answered for its rows: it has its turn without that line.
+                cause.queue.insert(0, edit)
+            else:
+                self._learn(cause, edit, evaluation, broke if edit.demo else ())
         self._order(edits, evaluation)
         return True
+
+    def _taken(
+        self, turn: Sequence[tuple[_Cause, Edit]], edits: Sequence[Edit], evaluation: Evaluation
+    ) -> dict[str, set[str]]:
+        """Edits of this turn that more rows of other causes follow than they mend of their own -> those rows."""
+        taken: dict[str, set[str]] = {edit.id: set() for _, edit in turn}
+        mended: Counter[str] = Counter()
+        for cause, edit in turn:
+            for row in cause.open:
+                before, after = self.wanted.base.results[row.id], evaluation.results.get(row.id)
+                if after is None:
+                    continue
+                if is_mended(before, after, cause.cluster.metrics):
+                    mended[edit.id] += 1
+                    continue
+                for other in overruling(edits, after.output, before.output) & taken.keys() - {edit.id}:
+                    taken[other].add(row.id)
+        return {edit: rows for edit, rows in taken.items() if len(rows) >= MOST_TAKEN and len(rows) > mended[edit]}
 
     async def _broke(
         self, candidate: Prompt, turn: Sequence[tuple[_Cause, Edit]], asked: Mapping[str, Example]
