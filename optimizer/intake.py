@@ -79,7 +79,7 @@ def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
     evalset, ledger = load_eval_set(config, write=False)
     prompt = load_prompt(config.prompt, ledger.fields)
     odd = check_variables(prompt, evalset.examples, str(config.prompt))
-    warnings = (*ledger.warnings, *odd, *_idle_repeats(config, prompt))
+    warnings = (*ledger.warnings, *odd, *_shown_rows(config, prompt, evalset), *_idle_repeats(config, prompt))
     try:
         metrics = build_metrics(config.metrics, config.path.parent)
     except ConfigError as error:
@@ -98,6 +98,14 @@ def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
         warnings=warnings,
         protected=guarded,
     )
+
+
+def _shown_rows(config: RunConfig, prompt: Prompt, evalset: EvalSet) -> Iterator[str]:
+    """Rows of the eval set that the prompt shows, answers and all."""
+    rows = [row.id for row in evalset.examples if row.id in prompt.demo_rows]
+    if rows:
+        said = "row" if len(rows) == 1 else "rows"
+        yield f"{shown(config.prompt)}: demos: {said} {', '.join(rows)} of the eval set, left out of every score"
 
 
 def _idle_repeats(config: RunConfig, prompt: Prompt) -> Iterator[str]:
