@@ -12,8 +12,8 @@ from collections.abc import Sequence
 
 Z95 = 1.959964
 """Two-sided 95% point of the normal distribution."""
-TAIL = 0.025
-"""What lies beyond either end."""
+NONE = 0.05
+"""At the mid-p limit of a share of which no row was seen, half the chance of seeing none is 2.5%."""
 EPSILON = 1e-9
 """Differences below this are none."""
 RESAMPLES = 1999
@@ -58,8 +58,8 @@ def pass_fail_interval(up: float, down: float, n: float) -> tuple[float, float]:
 
     Square-and-add (MOVER: Zou and Donner, Statistics in Medicine 27, 2008) for the difference of two correlated
     estimates: the shares of rows up and down, each with its score interval (Wilson 1927), or where no row went that
-    way its exact one-sided limit, and the correlation of two cells of one multinomial. Unlike a Wald interval with
-    added rows (Agresti and Min 2005) it holds its level where nearly all rows that differ went one way.
+    way its mid-p limit (nearly 3 of n rows), and the correlation of two cells of one multinomial. Unlike a Wald
+    interval with added rows (Agresti and Min 2005) it holds its level where nearly all rows that differ went one way.
     `benchmarks/statistics/coverage.py` compares them.
     """
     share_up, share_down = up / n, down / n
@@ -74,9 +74,9 @@ def pass_fail_interval(up: float, down: float, n: float) -> tuple[float, float]:
 
 
 def _share(hits: float, n: float) -> tuple[float, float]:
-    """The score interval, but for its end next to 0 hits of n, or n of n: there it is a little too far off."""
+    """The score interval, but for its far end at 0 hits of n, or at n of n: 3.8 of n rows would be too far off."""
     low, high = wilson(hits, n)
-    return (low if hits < n else TAIL ** (1 / n)), (high if hits > 0 else 1 - TAIL ** (1 / n))
+    return (low if hits < n else NONE ** (1 / n)), (high if hits > 0 else 1 - NONE ** (1 / n))
 
 
 def wilson(hits: float, n: float) -> tuple[float, float]:
