@@ -28,6 +28,7 @@ if str(ROOT) not in sys.path:
 
 from optimizer.dataset import Example  # noqa: E402
 from optimizer.events import Decided  # noqa: E402
+from optimizer.intervals import wilson  # noqa: E402
 from optimizer.loop import Ends, run  # noqa: E402
 from optimizer.mutate.propose import Proposers  # noqa: E402
 from optimizer.outcome import Outcome, Verdict  # noqa: E402
@@ -158,7 +159,11 @@ def single(runs: int) -> str:
     lines.append(whole.told("all"))
     met = "met" if whole.gains <= MOST * whole.runs else "NOT met"
     strict = "also" if whole.gains <= MOST * whole.changed else "NOT"
-    lines += ["", f"Target, GAIN SHOWN in at most 4% of the runs: {met}, {strict} of those with another winner."]
+    lines += [
+        "",
+        f"Target, GAIN SHOWN in at most 4% of the runs: {met} ({_rate(whole.gains, whole.runs)}), {strict} of those with "
+        f"another winner ({_rate(whole.gains, whole.changed)}).",
+    ]
     return "\n".join(lines)
 
 
@@ -177,8 +182,13 @@ def series(times: int) -> str:
         print(lines[-1], flush=True)
     total = times * len(WORLDS)
     met = "met" if claimed <= MOST_EVER * total else "NOT met"
-    lines += ["", f"Target, at most 5% ever claim: {met} ({claimed} of {total}, {100 * claimed / total:.1f}%)."]
+    lines += ["", f"Target, at most 5% ever claim: {met} ({_rate(claimed, total)})."]
     return "\n".join(lines)
+
+
+def _rate(hits: int, n: int) -> str:
+    low, high = wilson(hits, max(n, 1))
+    return f"{hits} of {n}, {100 * hits / max(n, 1):.1f}%, 95% interval {100 * low:.1f} to {100 * high:.1f}"
 
 
 def ten_runs(world: World, seed: int) -> list[Outcome]:
@@ -220,7 +230,7 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Claims of whole runs where nothing is better.")
     parser.add_argument("--runs", type=int, default=300, help="runs a world")
-    parser.add_argument("--series", type=int, default=60, help="series of ten runs a world")
+    parser.add_argument("--series", type=int, default=100, help="series of ten runs a world")
     parser.add_argument("--write", action="store_true", help=f"write {RESULTS.relative_to(ROOT)}")
     chosen = parser.parse_args()
     told = page(chosen.runs, chosen.series)
