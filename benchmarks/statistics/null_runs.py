@@ -161,8 +161,8 @@ def single(runs: int) -> str:
     strict = "also" if whole.gains <= MOST * whole.changed else "NOT"
     lines += [
         "",
-        f"Target, GAIN SHOWN in at most 4% of the runs: {met} ({_rate(whole.gains, whole.runs)}), {strict} of those with "
-        f"another winner ({_rate(whole.gains, whole.changed)}).",
+        f"Target, GAIN SHOWN in at most 4% of the runs: {met} ({_rate(whole.gains, whole.runs)}), {strict} of those "
+        f"with another winner ({_rate(whole.gains, whole.changed)}).",
     ]
     return "\n".join(lines)
 
