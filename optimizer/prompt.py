@@ -116,6 +116,8 @@ class Prompt:
     """Highest line number ever given: the id of a removed line is never given to another one."""
     last_demo: int = field(default=0, compare=False)
     """The same for demos."""
+    _mark: str = field(default="", init=False, compare=False, repr=False)
+    """The fingerprint, once it was asked for: a search asks for it at every row."""
 
     @property
     def lines(self) -> tuple[Line, ...]:
@@ -154,7 +156,9 @@ class Prompt:
     @property
     def fingerprint(self) -> str:
         """sha256 of the canonical text, 64 hex digits."""
-        return hashlib.sha256(self.canonical().encode()).hexdigest()
+        if not self._mark:
+            object.__setattr__(self, "_mark", hashlib.sha256(self.canonical().encode()).hexdigest())
+        return self._mark
 
 
 def build(
