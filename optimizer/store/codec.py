@@ -90,7 +90,7 @@ def _generic(origin: Any, args: tuple[Any, ...], hint: Any) -> Codec:
 
 def _dataclass(cls: type) -> Codec:
     hints = typing.get_type_hints(cls)
-    fields = [(field.name, codec(hints[field.name])) for field in dataclasses.fields(cls)]
+    fields = [(field.name, codec(hints[field.name])) for field in dataclasses.fields(cls) if field.init]
 
     def encode(value: Any) -> dict[str, Any]:
         return {name: part.encode(getattr(value, name)) for name, part in fields}
@@ -123,7 +123,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, set | frozenset):
         return sorted((plain(part) for part in value), key=repr)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value) if field.init}
     return str(value)
 
 
