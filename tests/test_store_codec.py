@@ -49,3 +49,10 @@ def test_a_field_that_an_older_format_lacks_takes_its_default():
 def test_a_type_without_a_json_form_is_a_bug_that_shows_at_once():
     with pytest.raises(TypeError, match="no JSON form"):
         codec(complex)
+
+
+def test_a_prompt_comes_back_whether_its_fingerprint_was_asked_for_or_not():
+    prompt = build("p", [("user", "{{ q }}")], demos=[{"inputs": {"q": "a"}, "output": "b"}])
+    before = dumps(Prompt, prompt)
+    assert loads(Prompt, before).fingerprint == prompt.fingerprint
+    assert dumps(Prompt, prompt) == before and loads(Prompt, before) == prompt

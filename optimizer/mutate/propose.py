@@ -202,7 +202,13 @@ async def propose(bench: Bench, proposers: Proposers, proposals: Mapping[str, Pr
                 own += await _fit(bench, edit, largest.prompt, (frozenset(), frozenset()), number)
         # Before others of its cause: those are tried only on what is left open.
         edits = [*own, *edits]
-    return Round(proposals=proposals, edits=tuple(edits))
+    return Round(proposals=proposals, edits=tuple(_lines_first(edits, proposals)))
+
+
+def _lines_first(edits: Sequence[Edit], proposals: Mapping[str, Proposal]) -> list[Edit]:
+    """The edits, without demos for causes that are met with a line for the first time: a line costs less."""
+    met = {edit.cluster for edit in edits if edit.demo is None and not proposals[edit.cluster].attempts}
+    return [edit for edit in edits if edit.demo is None or edit.cluster not in met]
 
 
 def check_tries(tries: Sequence[str], prompt: Prompt) -> None:

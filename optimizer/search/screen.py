@@ -32,6 +32,10 @@ MOST_TAKEN = 3
 """Rows of other causes that follow an edit, from which it is out: if it mends fewer of its own."""
 MOST_STAGES = 5
 """Turns in which a cause may bring its next edit."""
+DEMO_ROWS = 4
+"""Failing rows that a cause must have left for a demo to be tried: it is long, and affects all rows."""
+LEAST_OF_DEMO = 2
+"""Rows that a demo must mend."""
 DOUBTFUL = 2
 """An edit that mends so few rows, or less, must mend more of them than a placebo."""
 
@@ -139,7 +143,8 @@ class _Cause:
 
     def learn(self, item: Screened) -> None:
         """Keep an edit that mends something, and see what is left open."""
-        if item.mended and not item.broke:
+        least = LEAST_OF_DEMO if item.edit.demo else 1
+        if len(item.mended) >= least and not item.broke:
             self.chosen.append(item.edit)
             shown = item.edit.demo.row if item.edit.demo else ""
             self.open = [row for row in self.open if row.id not in item.mended and row.id != shown]
@@ -243,6 +248,8 @@ class _Work:
         turn = []
         for cause in self.causes:
             fit = [edit for edit in cause.queue if edit.target not in taken or edit.target is None]
+            if fit and fit[0].demo is not None and len(cause.open) < DEMO_ROWS:
+                continue
             if cause.open and fit:
                 cause.queue.remove(fit[0])
                 turn.append((cause, fit[0]))
