@@ -11,7 +11,7 @@ import pytest
 
 from optimizer.dataset import Example, Split
 from optimizer.diff.lines import diff
-from optimizer.edits import added_demo, apply
+from optimizer.edits import END, Edit, Op, added_demo, apply
 from optimizer.errors import ErrorKind, ModelError, ProviderError
 from optimizer.evaluator import Bench, Purpose, judges
 from optimizer.events import CandidateMade, Decided, EditJudged, Event, ResultKnown
@@ -196,3 +196,28 @@ def test_a_demo_that_breaks_what_is_right_is_not_taken():
     assert {event.outcome for event in judged} == {"screened out"}
     assert "and broke t0" in judged[0].reason
     assert not finished.winner.demos
+
+
+class Vague:
+    """Proposes a line that mends nothing."""
+
+    async def propose(self, proposal: Proposal) -> tuple[Edit, ...]:
+        text = f"Mind the {proposal.cluster.id}."
+        return (Edit(op=Op.ADD_LINE, after=END, text=text, cluster=proposal.cluster.id, source="llm"),)
+
+
+def test_a_demo_is_tried_where_a_line_has_failed():
+    bench, events, _ = world()
+    finished = walked(bench, Vague(), DemoMutator())
+    tried = [(event.round, event.edit.source) for event in events if isinstance(event, EditJudged) and event.tried]
+    assert sorted(set(tried)) == [(1, "llm"), (2, "demos")]
+    assert finished.outcome.verdict is Verdict.GAIN_SHOWN and len(finished.winner.demos) == 2
+
+
+@pytest.mark.parametrize(("open_rows", "taken"), [(3, 0), (10, 1)])
+def test_a_demo_needs_several_rows_to_mend(open_rows: int, taken: int):
+    bench, _, _ = world()
+    parcels = [row for row in bench.train if row.expected == "delivery"][:open_rows]
+    others = [row for row in bench.train if row.expected == "other"]
+    winner = walked(replace(bench, train=(*parcels, *others))).winner
+    assert len(winner.demos) == taken
