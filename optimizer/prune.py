@@ -45,7 +45,7 @@ class Pruned:
     seed: Prompt
     """The run's seed, shortened in the same way: beside it the winner's other changes are priced."""
     lines: tuple[LineWorth, ...] = ()
-    """What each line that went or was shortened is worth, beside the others that went with it."""
+    """What each line that went or was shortened is worth, together with those that went with it."""
 
 
 async def prune(bench: Bench, state: RunState) -> Pruned:
@@ -183,7 +183,7 @@ class _Work:
             reason = f"without {_named(edits)} the val score falls by {-paired.gain:.1%}"
             await self.bench.tell(Decided(kind="not shorter", round=0, reason=reason))
             return False
-        self.lines += [_price(before.prompt, edit, paired if len(edits) == 1 else None) for edit in edits]
+        self.lines += [_price(before.prompt, edit, edits, paired) for edit in edits]
         self.champion, self.made = after, [*self.made, *edits]
         saved = prompt_tokens(before.prompt) - prompt_tokens(after.prompt)
         await self.bench.tell(
@@ -203,23 +203,22 @@ class _Work:
         return True
 
 
-def _price(prompt: Prompt, edit: Edit, paired: Comparison | None) -> LineWorth:
-    """What a change is worth; not known where it went together with others."""
+def _price(prompt: Prompt, edit: Edit, together: Sequence[Edit], paired: Comparison) -> LineWorth:
+    """What a change is worth, together with those that were made and measured with it."""
     text = edit.text if edit.text is not None else _text(prompt, edit.target or "")
-    priced = LineWorth(
+    others = ", ".join(other.target or "" for other in together if other is not edit)
+    return LineWorth(
         id=edit.target or "",
         text=text,
         change="removed" if edit.text is None else "replaced",
-        worth=None,
-        ci=None,
-        label="not measurable",
-        cluster=f"shorter: {edit.why}",
+        worth=paired.gain,
+        ci=paired.ci,
+        label="earns" if paired.ci[0] > 0 else "not measurable",
+        cluster=f"shorter: {edit.why}" + (f"; measured together with {others}" if others else ""),
         tokens=rough_tokens(text),
+        fixed=paired.fixed,
+        broken=paired.broken,
     )
-    if paired is None:
-        return priced
-    label = "earns" if paired.ci[0] > 0 else "not measurable"
-    return replace(priced, worth=paired.gain, ci=paired.ci, label=label, fixed=paired.fixed, broken=paired.broken)
 
 
 def _text(prompt: Prompt, unit: str) -> str:

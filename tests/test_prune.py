@@ -94,6 +94,14 @@ def test_phrases_that_ask_for_nothing_go_and_what_they_stand_around_stays():
     assert short.text in system(finished) and "busy" in short.text and "thank you" not in short.text.lower()
 
 
+def test_lines_that_went_together_have_one_price():
+    finished, events, _ = walked(TWICE, TWICE, POLITE)
+    gone = [line for line in finished.outcome.lines if line.change != "added"]
+    assert len(told(events, "shorten")) == 1
+    assert [(line.id, line.worth) for line in gone] == [("L3", 0.0), ("L2", 0.0)]
+    assert gone[0].cluster == "shorter: phrases that ask for nothing; measured together with L2"
+
+
 def test_what_saves_a_word_or_two_is_not_worth_its_calls():
     finished, events, _ = walked(TWICE, "Be brief, please.")
     assert "Be brief, please." in system(finished)
