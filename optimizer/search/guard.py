@@ -36,7 +36,7 @@ def guards(alike: Iterable[Failure], mended: Sequence[Example], asked: Collectio
 async def broken(
     bench: Bench, candidate: Prompt, rows: Sequence[Example], before: Mapping[str, Result], purpose: Purpose, room: int
 ) -> tuple[str, ...]:
-    """Those rows that a candidate gets wrong twice, and that were right before.
+    """Those rows that a candidate gets wrong twice, or once with no room to ask again, and that were right before.
 
     Args:
         bench: what candidates are scored with.
@@ -46,10 +46,14 @@ async def broken(
         purpose: what it is for.
         room: requests that may be used; where they do not reach, nothing is asked.
     """
-    if not rows or not room_for(bench, candidate, rows, room):
+    cost = bench.evaluator.cost(candidate, rows)
+    if not rows or cost > room:
         return ()
     known = Evaluation(candidate="", results=before)
     after = await bench.evaluator.evaluate(candidate, rows, purpose)
     fell = {row.id: lost for row in rows if row.id in after.results and (lost := falls(known, after, row.id))}
-    second = await again(bench, candidate, [row for row in rows if row.id in fell], purpose)
+    doubtful = [row for row in rows if row.id in fell]
+    if not room_for(bench, candidate, doubtful, room - cost):
+        return tuple(fell)
+    second = await again(bench, candidate, doubtful, purpose)
     return tuple(row for row, lost in fell.items() if lost & falls(known, second, row))
