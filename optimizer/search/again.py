@@ -59,15 +59,21 @@ def room_for(bench: Bench, prompt: Prompt, rows: Sequence[Example], room: int) -
 
 
 def raw(before: Evaluation, after: Evaluation) -> Changed:
-    """Rows that changed, luck included. A row that ends in an error with one side alone is lost to it."""
+    """Rows that changed, luck included.
+
+    A row that ends in an error with the challenger alone is lost to it. One that did with the incumbent is no win: an
+    error is no score, and may be the provider's.
+    """
     up: dict[str, frozenset[str]] = {}
     down: dict[str, frozenset[str]] = {}
     for row in sorted(before.results.keys() & after.results.keys()):
         old, new = before.results[row].score, after.results[row].score
-        if new is not None and (old is None or new > old + EPSILON):
-            up[row] = falls(after, before, row)
-        elif old is not None and (new is None or new < old - EPSILON):
+        if old is None:
+            continue
+        if new is None or new < old - EPSILON:
             down[row] = falls(before, after, row)
+        elif new > old + EPSILON:
+            up[row] = falls(after, before, row)
     return Changed(up=up, down=down)
 
 

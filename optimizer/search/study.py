@@ -16,6 +16,7 @@ from optimizer.evaluator import Bench, Purpose, fits
 from optimizer.events import CandidateMade, Progress, TrialEnded
 from optimizer.outcome import Phase, Trial
 from optimizer.prompt import Prompt
+from optimizer.protect import broken
 from optimizer.results import Evaluation
 from optimizer.search.again import Changed, raw, settled
 from optimizer.search.culprits import Broke, culprits
@@ -220,11 +221,7 @@ class _Hunt:
         """Decide on a candidate that was scored on all val rows; what it breaks for good is traced to its edits."""
         changed = await self._settled(choices, val)
         told = f"better on {len(changed.up)} val rows and worse on {len(changed.down)}"
-        margin = len(changed.up) - len(changed.down)
-        protected = self.bench.protected & changed.down.keys()
-        if self._believed(choices, changed) and margin >= self.margin and not protected:
-            self.best = Champion(prompt=self.space.candidate(choices), val=val)
-            self.chosen, self.margin, self.told = choices, margin, told
+        self._take_if_best(choices, val, changed, told)
         broke = Broke(
             space=self.space,
             choices=choices,
@@ -246,19 +243,30 @@ class _Hunt:
         candidate = self.space.candidate(choices)
         found = raw(self.champion.val, val)
         rows = [row for row in self.bench.val if row.id in found.up or row.id in found.down]
+        if not fits(candidate, self.bench.max_tokens):
+            # An edit that makes room is gone: as a trial of its own, less goes in.
+            return ""
         if self.bench.evaluator.cost(candidate, rows) > self.bench.plan.left(Phase.SEARCH):
             return ""
         await self._made(candidate, self.space.edits(choices))
         newer = await self.bench.evaluator.evaluate(candidate, rows, self._purpose)
         stitched = Evaluation(candidate=candidate.fingerprint, results={**val.results, **newer.results})
         changed = await self._settled(choices, stitched)
-        margin = len(changed.up) - len(changed.down)
-        told = f"; without them better on {len(changed.up)} and worse on {len(changed.down)}"
+        told = f"without them better on {len(changed.up)} and worse on {len(changed.down)}"
         self.next = None
-        if self._believed(choices, changed) and margin >= self.margin:
-            self.best = Champion(prompt=candidate, val=stitched)
-            self.chosen, self.margin, self.told = choices, margin, told.removeprefix("; ")
-        return told
+        self._take_if_best(choices, stitched, changed, told)
+        return f"; {told}"
+
+    def _take_if_best(self, choices: Choices, val: Evaluation, changed: Changed, told: str) -> None:
+        """Make a candidate the best one where it is believed, wins by as much, and keeps all protected rows.
+
+        The answers that are kept count for these, lucky or not: the end of a run goes by them.
+        """
+        margin = len(changed.up) - len(changed.down)
+        fell = broken(self.champion.val, val, self.bench.protected) or self.bench.protected & changed.down.keys()
+        if not fell and margin >= self.margin and self._believed(choices, changed):
+            self.best = Champion(prompt=self.space.candidate(choices), val=val)
+            self.chosen, self.margin, self.told = choices, margin, told
 
     async def _settled(self, choices: Choices, val: Evaluation) -> Changed:
         """What changed on val; asked again where luck could turn the choice."""
@@ -271,8 +279,8 @@ class _Hunt:
         if posterior >= CLEAR[1]:
             # The gain is plain: only what broke is looked at again.
             rows = [row for row in self.bench.val if row.id in found.down]
-            broken = await settled(self.bench, sides, scored, rows, self._purpose)
-            return Changed(up=found.up, down=broken.down)
+            sure = await settled(self.bench, sides, scored, rows, self._purpose)
+            return Changed(up=found.up, down=sure.down)
         return await settled(self.bench, sides, scored, self.bench.val, self._purpose)
 
     def _believed(self, choices: Choices, changed: Changed) -> bool:
