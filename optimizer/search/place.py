@@ -60,7 +60,8 @@ def overruling(edits: Sequence[Edit], output: str, before: str) -> frozenset[str
     found = set()
     for edit in edits:
         others = set().union(*(theirs for other, theirs in words.items() if other != edit.id))
-        if words[edit.id] & new - others:
+        # In this order: an output may hold millions of words.
+        if (words[edit.id] - others) & new:
             found.add(edit.id)
     return frozenset(found)
 

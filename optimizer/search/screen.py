@@ -174,16 +174,9 @@ class _Work:
 
     async def turn(self) -> bool:
         """Try the next edit of every cause that has open rows, all in one candidate; False where there is none."""
-        left = self._room()
-        rows: dict[str, Example] = {}
         turn: list[tuple[_Cause, Edit]] = []
-        for cause, edit in self._next():
-            more = {row.id: row for row in cause.open if row.id not in rows}
-            cost = self.bench.evaluator.requests(list(more.values()))
-            if cost <= left and self._fits([*turn, (cause, edit)]):
-                left -= cost
-                rows |= more
-                turn.append((cause, edit))
+        while not turn and (wanted := self._next()):
+            turn, rows = self._paid(wanted)
         if not turn:
             return False
         edits = self._bundle(turn)
@@ -204,6 +197,20 @@ class _Work:
                 self._learn(cause, edit, evaluation, broke if edit.demo else ())
         self._order(edits, evaluation)
         return True
+
+    def _paid(self, wanted: Sequence[tuple[_Cause, Edit]]) -> tuple[list[tuple[_Cause, Edit]], dict[str, Example]]:
+        """Those that can be paid for and fit into one candidate, and their rows; where none is, the next ones' turn."""
+        left = self._room()
+        rows: dict[str, Example] = {}
+        turn: list[tuple[_Cause, Edit]] = []
+        for cause, edit in wanted:
+            more = {row.id: row for row in cause.open if row.id not in rows}
+            cost = self.bench.evaluator.requests(list(more.values()))
+            if cost <= left and self._fits([*turn, (cause, edit)]):
+                left -= cost
+                rows |= more
+                turn.append((cause, edit))
+        return turn, rows
 
     def _taken(
         self, turn: Sequence[tuple[_Cause, Edit]], edits: Sequence[Edit], evaluation: Evaluation
