@@ -82,7 +82,8 @@ async def run(bench: Bench, seed: Prompt, proposers: Proposers, ends: Ends) -> F
             state = await (second_base if is_due(state) else one_round)(bench, proposers, state)
         except BudgetExceeded as error:
             state = await _cut_short(bench, state, error)
-    best, state = state.champion, await settled(bench, state)
+    state = await answered(bench, state)
+    best, state = state.champion, await answered(bench, await settled(bench, state))
     priced = await price(bench, state)
     ends.release()
     return await finish(bench, ends, state, await checked(bench, state, priced, (state.champion, best)))
@@ -110,6 +111,28 @@ async def baseline(bench: Bench, seed: Prompt) -> RunState:
         )
     )
     return RunState(seed=seed, baseline=champion, champion=champion, train=train)
+
+
+async def answered(bench: Bench, state: RunState) -> RunState:
+    """The state with a champion that answered all val rows itself, where the plan and the budget reach.
+
+    Within the search a few answers may be those of a near relative; prices and reports rest on none of these.
+    """
+    champion = state.champion
+    prompt, known = champion.prompt, champion.val.results.values()
+    cost = bench.evaluator.cost(prompt, bench.val)
+    phase = next((one for one in (Phase.SEARCH, Phase.ATTRIBUTION) if cost <= bench.plan.left(one)), None)
+    if phase is None or all(result.candidate == prompt.fingerprint for result in known):
+        return state
+    try:
+        val = await bench.evaluator.evaluate(
+            prompt, bench.val, Purpose(phase=phase, split=Split.VAL, round=state.round)
+        )
+    except BudgetExceeded:
+        return state
+    sure = replace(champion, val=val)
+    scored = tuple(sure if one.prompt.fingerprint == prompt.fingerprint else one for one in state.scored)
+    return replace(state, champion=sure, scored=scored)
 
 
 async def price(bench: Bench, state: RunState) -> Priced:

@@ -138,6 +138,9 @@ def rows_of(clusters: Sequence[Cluster]) -> set[str]:
 def _luck(train: Evaluation, second: Evaluation, row: str) -> Result:
     """The result without the failures that a second try does not have: they were bad luck."""
     first, later = train.results[row], second.results[row]
+    if later.passed:
+        # Proposers are shown answers: the wrong one would stand for a right one.
+        return later
     right = {score.metric: score for score in later.scores if score.passed}
     return replace(first, scores=tuple(right.get(score.metric, score) for score in first.scores))
 
@@ -242,8 +245,9 @@ def own_lines(seed: Prompt) -> frozenset[str]:
 
 
 def joined(known: Evaluation, newer: Mapping[str, Result]) -> Evaluation:
-    """Results of near relatives of a champion, the newest of each row."""
-    return Evaluation(candidate=known.candidate, results={**known.results, **newer})
+    """Results of near relatives of a champion, the newest of each row that is no error where one is known."""
+    ran = {row: result for row, result in newer.items() if result.error is None or row not in known.results}
+    return Evaluation(candidate=known.candidate, results={**known.results, **ran})
 
 
 def count_shown(shown: Mapping[str, int], proposals: Mapping[str, Proposal]) -> dict[str, int]:
