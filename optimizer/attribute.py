@@ -22,6 +22,8 @@ from optimizer.tokens import rough_tokens
 
 MARGIN = 0.0
 """A shorter prompt may lose no val score at all on its mean."""
+PROVEN = 3
+"""Train rows that a line mended from which it stays, where a val row needs it as well and val does not show harm."""
 PURPOSE = Purpose(phase=Phase.ATTRIBUTION, split=Split.VAL, round=0)
 
 
@@ -86,7 +88,7 @@ async def attribute(
         priced = await _price(bench, seed, winner, causes)
         scored += [found.candidate for found in priced if found.candidate is not None]
         known |= {found.line: found.worth for found in priced if found.worth.worth is not None}
-        shorter = await _dropped(bench, seed, winner, priced)
+        shorter = await _dropped(bench, seed, winner, [one for one in priced if not _is_proven(one, causes)])
         if shorter is None:
             break
         winner = shorter
@@ -196,6 +198,12 @@ async def _without_all(bench: Bench, seed: Prompt, winner: Champion, useless: Se
         CandidateMade(prompt=candidate, round=0, origin=f"without {lines}", parent=winner.prompt.fingerprint)
     )
     return Champion(prompt=candidate, val=await bench.evaluator.evaluate(candidate, bench.val, PURPOSE))
+
+
+def _is_proven(found: Without, causes: Mapping[str, Cause]) -> bool:
+    """Whether train rows speak for a line that val rows do not speak against: val alone is small for a rare rule."""
+    worth, mended = found.worth, causes.get(found.worth.text, NO_CAUSE).mended
+    return len(mended) >= PROVEN and bool(worth.fixed) and not (worth.ci is not None and worth.ci[1] < 0)
 
 
 def _earns_nothing(winner: Champion, without: Champion) -> bool:
