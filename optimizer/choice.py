@@ -151,10 +151,10 @@ async def _told(bench: Bench, state: RunState, taken: Champion, left: Champion, 
 
 
 async def _kept_by_seed(bench: Bench, state: RunState) -> list[Example]:
-    """Protected rows of train and val that pass with the seed."""
+    """Protected rows of train and val that pass with the seed; one that it shows as a demo cannot judge it."""
     rows = _protected(bench, bench.train) + _protected(bench, bench.val)
     before = await _answers(bench, state, state.seed, rows)
-    return [row for row in rows if before.results[row.id].passed]
+    return [row for row in rows if row.id in before.results and before.results[row.id].passed]
 
 
 async def _broken(bench: Bench, state: RunState, prompt: Prompt, rows: Sequence[Example]) -> tuple[str, ...]:

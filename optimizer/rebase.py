@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from optimizer.attribute import Cause
 from optimizer.cluster import cluster
-from optimizer.edits import Edit, Slot
+from optimizer.edits import LINE_OPS, Edit, Slot
 from optimizer.errors import ErrorKind, ModelError
 from optimizer.evaluator import Bench, by_id
 from optimizer.events import ClustersFound, Decided, EditJudged
@@ -104,5 +104,6 @@ def attempts_of(known: Mapping[str, Sequence[Attempt]], clusters: Sequence[Clust
 
 def rewrite_causes(champion: Prompt, edits: Iterable[Edit]) -> dict[str, Cause]:
     """What the lines of a rewrite were made for, by their text; a removed line by the text that it had."""
-    texts = (edit.text if edit.text is not None else champion.line(edit.target or "").content for edit in edits)
+    lines = (edit for edit in edits if edit.op in LINE_OPS)
+    texts = (edit.text if edit.text is not None else champion.line(edit.target or "").content for edit in lines)
     return {text: Cause(label=LABEL, members=0) for text in texts if text.strip()}

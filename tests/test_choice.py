@@ -24,7 +24,7 @@ from optimizer.mutate.base import Proposal
 from optimizer.mutate.propose import Proposers
 from optimizer.outcome import Outcome, Phase, Verdict
 from optimizer.plan import plan_for
-from optimizer.prompt import Prompt
+from optimizer.prompt import Demo, Prompt
 from optimizer.round import RunState
 from optimizer.search.study import Champion
 from optimizer.tokens import prompt_tokens
@@ -276,3 +276,13 @@ def test_where_the_budget_ends_the_prices_the_winner_is_tested_without_them(monk
     assert (line.text, line.worth, line.label) == (CURE, None, "not measurable")
     assert finished.outcome.verdict is Verdict.GAIN_SHOWN
     assert any(isinstance(event, Decided) and "ended the pricing of lines" in event.reason for event in events)
+
+
+def test_a_protected_row_that_the_seed_shows_as_a_demo_is_left_out():
+    bench, _, _ = bench_of(lambda text, row: "right" if "Note 1." in text else "wrong", question, size=SIZE)
+    bench = replace(bench, protected=frozenset({"t001", "v001"}))
+    demos = tuple(Demo(id=f"D{n}", inputs={"q": "q"}, output="right", row=row) for n, row in ((1, "t001"), (2, "v001")))
+    seed = replace(seed_prompt(), demos=demos, last_demo=2)
+    finished = asyncio.run(run(bench, seed, Proposers(mutators=(Chatter(),), asks_model=False), ENDS))
+    assert "Note 1." in finished.winner.text
+    assert (finished.outcome.protected, finished.outcome.broken) == (0, ())

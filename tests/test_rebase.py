@@ -20,7 +20,7 @@ from optimizer.mutate.propose import MOST_PROPOSALS, Proposers
 from optimizer.mutate.rewrite import parse_rewrite
 from optimizer.outcome import Outcome, Phase, Verdict
 from optimizer.prompt import Prompt
-from optimizer.rebase import LABEL, attempts_of
+from optimizer.rebase import LABEL, attempts_of, rewrite_causes
 from optimizer.round import BARREN_ROUNDS
 from tests.worlds import Chatter, bench_of, seed_prompt
 
@@ -191,3 +191,8 @@ def test_what_was_tried_on_the_largest_cause_comes_last():
     clusters = [Cluster(id=name, label=name, members=(), share=share) for name, share in (("c1", 0.6), ("c2", 0.4))]
     known = {"c1": (tried("one"), tried("two")), "c9": (tried("old"),), "c2": (tried("three"),)}
     assert [attempt.edit.text for attempt in attempts_of(known, clusters)] == ["old", "three", "one", "two"]
+
+
+def test_a_demo_that_a_rewrite_takes_away_is_no_line_with_a_cause():
+    edits = [Edit(op=Op.REMOVE_DEMO, target="D1", source="rewrite"), Edit(op=Op.REMOVE_LINE, target="L2")]
+    assert list(rewrite_causes(seed_prompt(SEED), edits)) == ["Be kind."]
