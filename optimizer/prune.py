@@ -13,7 +13,7 @@ from optimizer.attribute import Priced
 from optimizer.choice import line_prices
 from optimizer.dataset import Example, Split, groups_of
 from optimizer.edits import Edit, Op, apply
-from optimizer.evaluator import Bench, Purpose
+from optimizer.evaluator import Bench, Purpose, judges
 from optimizer.events import CandidateMade, Decided, LinePriced
 from optimizer.mutate.shorten import NEARLY, SEED, shorter
 from optimizer.outcome import Comparison, LineWorth, Phase
@@ -144,6 +144,9 @@ class _Work:
             CandidateMade(prompt=candidate, round=0, origin="shorter", parent=parent, edits=tuple(edits))
         )
         for rows in (self._fragile()[:FIRST], self.bench.val):
+            if self.bench.evaluator.cost(candidate, rows) > self.bench.plan.left(Phase.ATTRIBUTION):
+                # Asking again took what the rest of the rows would have needed.
+                return False
             val = await self.bench.evaluator.evaluate(candidate, rows, PURPOSE)
             if lost := await self._lost(candidate, val):
                 reason = f"without {_named(edits)} {len(lost)} val rows are lost"
@@ -168,7 +171,9 @@ class _Work:
             row.id: sum(row.id in one.val.results and not one.val.results[row.id].passed for one in self._others)
             for row in self.bench.val
         }
-        right = [row for row in self.bench.val if self.champion.val.results[row.id].passed]
+        right = [
+            row for row in judges(self.champion.prompt, self.bench.val) if self.champion.val.results[row.id].passed
+        ]
         return sorted(right, key=lambda row: (row.id not in self.bench.protected, -wrong[row.id]))
 
     @property

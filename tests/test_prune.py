@@ -9,8 +9,9 @@ from dataclasses import replace
 import pytest
 
 from optimizer.config import Prefer
-from optimizer.dataset import Example
+from optimizer.dataset import Example, Split
 from optimizer.edits import END, Edit, Op, apply
+from optimizer.evaluator import Purpose
 from optimizer.events import Decided, Event, LinePriced
 from optimizer.loop import Ends, Finished, run
 from optimizer.mutate.base import Proposal
@@ -18,7 +19,9 @@ from optimizer.mutate.propose import Proposers
 from optimizer.mutate.shorten import NEARLY, SEED, shorter
 from optimizer.outcome import Outcome, Phase, Verdict
 from optimizer.prompt import Prompt
-from optimizer.prune import SHARE, candidates, shortened_seed
+from optimizer.prune import SHARE, candidates, prune, shortened_seed
+from optimizer.round import RunState
+from optimizer.search.study import Champion
 from tests.worlds import bench_of, seed_prompt
 
 CURE = 'Write "Bob" where you would have written "Romeo".'
@@ -186,3 +189,23 @@ def test_the_seed_is_shortened_where_the_winner_has_its_lines_as_they_were():
     gone = [Edit(op=Op.REMOVE_LINE, target=target) for target in ("L2", "L3", "L5")]
     assert shortened_seed(seed, winner, gone).messages[0].text == f"{TWICE}\n{IDLE}"
     assert shortened_seed(seed, winner, []) is seed
+
+
+def test_asking_again_leaves_the_rest_of_the_reserve_alone():
+    # The shorter prompt loses a few rows by chance: asked again, it is right, and all val rows are too dear then.
+    def unlucky(text: str, row: Example) -> str:
+        return "right" if TWICE + "\n" + TWICE in text or "Thank" in text or number_of(row) > 3 else "wrong"
+
+    bench, _, _ = bench_of(unlucky, lambda number: (f"q {number}", "right"))
+    seed = seed_prompt(f"{TWICE}\n{TWICE}")
+    most = 3 * len(bench.val)
+    bench.plan.limits[Phase.ATTRIBUTION] = most
+
+    async def go() -> None:
+        purpose = Purpose(phase=Phase.SEARCH, split=Split.VAL, round=0)
+        champion = Champion(prompt=seed, val=await bench.evaluator.evaluate(seed, bench.val, purpose))
+        state = RunState(seed=seed_prompt(), baseline=champion, champion=champion, train=champion.val)
+        await prune(bench, state)
+
+    asyncio.run(go())
+    assert 0 < len(bench.plan.asked[Phase.ATTRIBUTION]) <= SHARE * most
