@@ -102,3 +102,14 @@ def test_rows_on_which_the_champion_ended_in_an_error_are_no_gain():
     found, champion = searched(bench, [added("be kind", 1)])
     assert len(champion.val.errors) == 10
     assert found.best is champion
+
+
+def test_an_edit_that_breaks_rows_with_errors_does_not_pass_for_the_best():
+    def answer(text: str, row: Example) -> str:
+        number = number_of(row)
+        if "hush" in text and number % 2:
+            raise ModelError(ErrorKind.CUT_OFF, "cut off")
+        return "right" if number % 2 == 0 or ("cure" in text and number % 3) else "wrong"
+
+    found, _ = searched(a_bench(answer), [added("hush", 4), added("cure", 4)])
+    assert "cure" in found.best.prompt.text and "hush" not in found.best.prompt.text
