@@ -13,6 +13,7 @@ from optimizer.events import EditJudged, TrialEnded
 from optimizer.metrics.base import MetricContext
 from optimizer.mutate.propose import proposals_for
 from optimizer.outcome import Phase
+from optimizer.prompt import Prompt
 from optimizer.results import Score
 from optimizer.search.again import PLACEBOS, Changed, raw, settled
 from optimizer.search.place import made, overruling
@@ -215,7 +216,10 @@ def test_a_longer_line_goes_behind_a_shorter_one_and_the_users_own_lines_stay_fi
 def test_a_line_that_another_one_overrules_goes_behind_it():
     short, long = line("say A"), line("say B to people who ask for more")
     own = frozenset({"L1"})
-    texts = lambda prompt: [found.content for found in prompt.messages[0].lines[1:]]  # noqa: E731
+
+    def texts(prompt: Prompt) -> list[str]:
+        return [found.content for found in prompt.messages[0].lines[1:]]
+
     assert texts(made(seed_prompt(), [long, short], own)) == [short.text, long.text]
     assert texts(made(seed_prompt(), [long, short], own, {short.id: {long.id}})) == [long.text, short.text]
     circle = {short.id: {long.id}, long.id: {short.id}}
