@@ -44,7 +44,7 @@ def test_every_format_is_proved(name: str, prompt: Prompt) -> None:
 
 
 def test_json_has_messages_variables_and_where_it_comes_from() -> None:
-    read = json.loads(export("json", PROMPT, FROM)[WHOLE])
+    read = json.loads(export("json", PROMPT, FROM).parts[WHOLE])
     assert [message["role"] for message in read["messages"]] == ["system", "user"]
     assert read["messages"][0]["content"] == f"You are terse.\n\n  {BRACES}\n\tTabbed."
     assert read["messages"][1]["content"] == "{{ question }} ({{lang}})"
@@ -56,14 +56,14 @@ def test_json_has_messages_variables_and_where_it_comes_from() -> None:
 
 
 def test_json_writes_demos_out_where_the_model_sees_them() -> None:
-    read = json.loads(export("json", DEMOS)[WHOLE])
+    read = json.loads(export("json", DEMOS).parts[WHOLE])
     told = [(message["role"], message["content"]) for message in read["messages"]]
     assert told == [("system", "Rules"), ("user", "Q: why?"), ("assistant", "so {x}"), ("user", "Q: {{ question }}")]
     assert read["params"] == {"temperature": 0}
 
 
 def test_yaml_is_a_prompt_file_of_our_own_and_plain_yaml(tmp_path: Path) -> None:
-    (path,) = write(export("yaml", PROMPT, FROM), tmp_path / "triage.yaml")
+    (path,) = write(export("yaml", PROMPT, FROM).parts, tmp_path / "triage.yaml")
     assert load_prompt(path).fingerprint == PROMPT.fingerprint
     plain = yaml.safe_load(path.read_text("utf-8"))
     assert plain["messages"][0]["content"] == PROMPT.messages[0].text
@@ -71,17 +71,17 @@ def test_yaml_is_a_prompt_file_of_our_own_and_plain_yaml(tmp_path: Path) -> None
 
 
 def test_one_message_is_the_file_to_the_byte(tmp_path: Path) -> None:
-    written = write(export("text", ONE), tmp_path / "one.txt")
+    written = write(export("text", ONE).parts, tmp_path / "one.txt")
     assert (tmp_path / "one.txt").read_bytes() == b"Answer: {{ question }}\n"
     assert [path.name for path in written] == ["one.txt", "one.provenance.json"]
     assert json.loads(written[1].read_text("utf-8"))["variables"] == ["question"]
 
 
 def test_several_messages_are_one_file_a_role(tmp_path: Path) -> None:
-    written = write(export("text", PROMPT), tmp_path / "triage.md")
+    written = write(export("text", PROMPT).parts, tmp_path / "triage.md")
     assert [path.name for path in written] == ["triage.system.md", "triage.user.md", "triage.provenance.json"]
     assert written[0].read_text("utf-8") == PROMPT.messages[0].text
-    assert set(export("text", DEMOS)) == {"1-system", "2-user", "3-assistant", "4-user", SIDECAR}
+    assert set(export("text", DEMOS).parts) == {"1-system", "2-user", "3-assistant", "4-user", SIDECAR}
 
 
 def test_the_hostile_row_has_every_sign_that_templates_know() -> None:
@@ -143,7 +143,7 @@ def test_any_text_is_exported_as_it_is_or_refused(system: str, user: str) -> Non
     row = Example(id="row", inputs={"question": "{{ question }} {x} $y\n"})
     for name in ("json", "text", "yaml"):
         try:
-            parts = export(name, prompt)
+            parts = export(name, prompt).parts
         except UserError as error:
             # A second keep mark behind the first one is all that a YAML prompt file cannot say.
             assert name == "yaml" and system.count("<!-- keep -->") > 1, error
@@ -152,3 +152,17 @@ def test_any_text_is_exported_as_it_is_or_refused(system: str, user: str) -> Non
             read = json.loads(parts[WHOLE])
             texts = [fill_in(message["content"], read["variables"], row.inputs) for message in read["messages"]]
             assert texts == [message.content for message in prepare(prompt, row)]
+
+
+def test_pieces_are_the_text_and_its_variables_in_order() -> None:
+    found = base.pieces("{{ a }}: {b} {{other}} {{a}}.", {"a"})
+    assert found == (base.Variable(name="a"), ": {b} {{other}} ", base.Variable(name="a"), ".")
+    assert base.pieces("", {"a"}) == ()
+
+
+def test_real_rows_prove_an_export_where_they_have_all_variables() -> None:
+    rows = [Example(id="half", inputs={"question": "why?"}), Example(id="r1", inputs={"question": "q", "lang": "de"})]
+    proof = proof_rows(PROMPT, rows)
+    assert [row.id for row in proof] == ["r1", "hostile values"]
+    assert export("json", PROMPT, FROM, rows).renders == 2
+    assert export("json", PROMPT).renders == 4

@@ -1,22 +1,24 @@
 """The seam to export formats, and the proof that an export says what the prompt says.
 
-Every export is read back as its consumer would read it and rendered for four rows, one of them hostile. Where a
-single byte differs from what the model was sent when the prompt was measured, nothing is written.
+Every export is read back as its consumer would read it and rendered for four rows, one of them hostile: by a small
+renderer of ours, and by the consumer's own loader where that is installed. Where a single byte differs from what the
+model was sent when the prompt was measured, nothing is written.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from optimizer.dataset import Example, display
 from optimizer.errors import StoreError, UserError
-from optimizer.prompt import Message, Prompt, prepare, with_lines
+from optimizer.prompt import VARIABLE, Message, Prompt, prepare, with_lines
 from optimizer.readers import atomic
 from optimizer.readers.base import nearest, shown
 
@@ -32,14 +34,58 @@ Parts = Mapping[str, str]
 """Part -> text: `""` for the file itself, `system` for a file of that role's message, `provenance.json`."""
 
 
+Render = Callable[[Parts, Mapping[str, Any]], tuple[Message, ...]]
+"""What a consumer does: reads the parts, puts one row's inputs in, gets messages."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Variable:
+    """A place in a text where a row's value goes."""
+
+    name: str
+    """As the prompt declares it."""
+
+
+Piece = str | Variable
+"""Text that stands as it is, or a variable."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Loader:
+    """The consumer's own code. It is asked where it is installed; an export never needs it."""
+
+    package: str
+    """Name that it is imported by: `langchain_core`."""
+    render: Render
+    """Imports the package inside."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Exported:
     """A prompt in one format, not written yet."""
 
     parts: Parts
     """The text of each part."""
-    render: Callable[[Parts, Mapping[str, Any]], tuple[Message, ...]]
-    """What a consumer does: reads the parts, puts one row's inputs in, gets messages."""
+    render: Render
+    """A small renderer of ours, which tests hold against the consumer's own loader."""
+    loader: Loader | None = None
+    """The consumer's own loader; None where there is none in Python."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of the format: one sentence each."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proved:
+    """An export that rendered as it was measured."""
+
+    parts: Parts
+    """The text of each part."""
+    renders: int
+    """Rows that it was rendered for."""
+    loader: str = ""
+    """Package whose own loader read it as well; empty where that was not installed."""
+    notes: tuple[str, ...] = ()
+    """What the user should know of the format."""
 
 
 class Exporter(Protocol):
@@ -66,25 +112,33 @@ def exporter(name: str) -> Exporter:
     return found
 
 
-def export(name: str, prompt: Prompt, provenance: Provenance | None = None) -> Parts:
-    """The proved parts of a prompt in one format.
+def export(name: str, prompt: Prompt, provenance: Provenance | None = None, rows: Sequence[Example] = ()) -> Proved:
+    """A prompt in one format, proved.
 
     Args:
         name: a key of `EXPORTERS`.
         prompt: the prompt; keep marks are taken out, as they are when it is sent.
         provenance: where it comes from; None for a prompt that a person wrote.
+        rows: real rows to render it for; the first three that have all its variables take the place of made-up ones.
 
     Raises UserError for an unknown format, and where the export would not say what the prompt says.
     """
     clean = published(prompt)
     exported = exporter(name).export(clean, provenance)
-    for example in proof_rows(prompt):
-        if exported.render(exported.parts, example.inputs) != prepare(prompt, example):
+    renders = [exported.render]
+    loader = exported.loader
+    if loader is not None and importlib.util.find_spec(loader.package) is not None:
+        renders.append(loader.render)
+    proof = proof_rows(prompt, rows)
+    for example in proof:
+        wanted = prepare(prompt, example)
+        if any(render(exported.parts, example.inputs) != wanted for render in renders):
             raise UserError(
                 f"prompt {prompt.ref}: as {name} it would not render as it was measured ({example.id}); "
                 f"nothing is written (try another format: {', '.join(EXPORTERS)})"
             )
-    return exported.parts
+    asked = loader.package if loader is not None and len(renders) > 1 else ""
+    return Proved(parts=exported.parts, renders=len(proof), loader=asked, notes=exported.notes)
 
 
 def published(prompt: Prompt) -> Prompt:
@@ -107,6 +161,22 @@ def flat(prompt: Prompt) -> list[tuple[str, str]]:
     return [(message.role, message.content) for message in prepare(prompt, blank)]
 
 
+def pieces(text: str, variables: Collection[str]) -> tuple[Piece, ...]:
+    """The text cut at its variables. Joined again, with each variable written anew, it is the same text.
+
+    Args:
+        text: a message, with `{{ name }}` for variables.
+        variables: those that are declared; any other braces are text.
+    """
+    found: list[Piece] = []
+    done = 0
+    for match in VARIABLE.finditer(text):
+        if match.group(1) in variables:
+            found += [text[done : match.start()], Variable(name=match.group(1))]
+            done = match.end()
+    return tuple(piece for piece in (*found, text[done:]) if piece != "")
+
+
 def fill_in(text: str, variables: list[str], values: Mapping[str, Any]) -> str:
     """What every consumer has to do: replace `{{ name }}` of the named variables, all at once."""
     if not variables:
@@ -115,18 +185,21 @@ def fill_in(text: str, variables: list[str], values: Mapping[str, Any]) -> str:
     return re.sub(rf"\{{\{{[ \t]*({names})[ \t]*\}}\}}", lambda found: display(values[found.group(1)]), text)
 
 
-def proof_rows(prompt: Prompt) -> tuple[Example, ...]:
-    """Three rows as people have them, and one whose values try to break out."""
+def proof_rows(prompt: Prompt, rows: Sequence[Example] = ()) -> tuple[Example, ...]:
+    """Three rows, real ones where there are any, and one whose values try to break out."""
     names = sorted(prompt.variables)
     echoed = " ".join(f"{{{{ {name} }}}} {{{{{name}}}}} {{{name}}} ${name} ${{{name}}} %({name})s" for name in names)
     signs = "{ } {{ }} {% raw %} {# #} $ $5 $$ %s < > & \" ' ` \\n \\ --- |\n: # \t é \u2028 🙂\r\n</s>"
-    rows: Mapping[str, Any] = {
+    values: Mapping[str, Any] = {
         "a sentence": "Where does the order of last Tuesday hang?",
         "several lines": "Dear team,\n\n  the parcel came open.\n\nYours, Zoë",
         "a structure": {"items": [1, 2.5, None], "note": "as ordered"},
         "hostile values": f"{signs} {echoed}",
     }
-    return tuple(Example(id=label, inputs={name: value for name in names}) for label, value in rows.items())
+    made = [Example(id=label, inputs={name: value for name in names}) for label, value in values.items()]
+    fitting = [row for row in rows if row.inputs.keys() >= set(names)]
+    real = [replace(row, inputs={name: row.inputs[name] for name in names}) for row in fitting]
+    return (*(real[:3] or made[:-1]), made[-1])
 
 
 def sidecar(prompt: Prompt, provenance: Provenance | None, **more: Any) -> str:
