@@ -19,7 +19,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit format setup lock bench bench-clients bench-clusters bench-demo bench-imports bench-stats picture clean
+.PHONY: help demo test lint types unit format setup lock bench bench-clients bench-clusters bench-demo bench-imports bench-lines bench-stats picture clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -74,6 +74,9 @@ bench-demo: $(VENV)/.dev ## Time the demo from start to end, beside what it cann
 
 bench-imports: $(VENV)/.dev ## Time the import of every dependency
 	@$(BIN)/python benchmarks/imports.py
+
+bench-lines: $(VENV)/.dev ## Hold the worth of lines against the truth, in worlds that have one
+	@$(BIN)/python benchmarks/line_worth/study.py --write
 
 bench-stats: $(VENV)/.dev ## Enumerate and simulate how often intervals hold, and how often nothing is claimed as a gain
 	@$(BIN)/python benchmarks/statistics/coverage.py --write

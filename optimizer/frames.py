@@ -197,7 +197,7 @@ class Run:
             return _frame(_CALLS, rows)
 
     def lines(self) -> DataFrame:
-        """One row a changed line: what it is worth on val (optimistic), with its 95% interval from `low` to `high`."""
+        """One row a changed line: what it is worth (optimistic), with its 95% interval from `low` to `high`."""
         with self.reader() as reader:
             rows = (
                 {
@@ -235,7 +235,7 @@ _CLUSTERS = "id label round share before after unknown stage members place wante
 _EDITS = "round id op target after text cluster why source outcome reason mended tried broke"
 _TRIALS = "round number candidate rows score gain partial reason choices"
 _CALLS = f"call session key role phase state sent_at seconds {_ANSWER} {_ERROR}"
-_LINES = "id text change worth low high label cluster tokens fixed broken"
+_LINES = "id text change worth low high label cluster tokens fixed broken raw rows with_line"
 _DECISIONS = "seq at kind round reason figures"
 
 

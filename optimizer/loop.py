@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from optimizer.attribute import Priced, attribute
+from optimizer.attribute import Known, Priced, attribute
 from optimizer.choice import Checked, checked, settled, shortened, the_front, unpriced
 from optimizer.dataset import Split, groups_of
 from optimizer.errors import BudgetExceeded, ProviderError
@@ -141,10 +141,10 @@ async def price(bench: Bench, state: RunState) -> Priced:
     if winner.prompt.fingerprint == state.seed.fingerprint:
         return Priced(winner=winner, lines=())
     await progress(bench, "pricing lines", 0, state)
-    train = state.train if state.train.candidate == winner.prompt.fingerprint else None
     try:
         pruned = await prune(bench, state)
-        priced = await attribute(bench, pruned.seed, pruned.winner, state.causes, train)
+        known = Known(first=state.seed, train=state.train)
+        priced = await attribute(bench, pruned.seed, pruned.winner, state.causes, known)
     except BudgetExceeded as error:
         told = f"the budget ended the pricing of lines: {_first(error)}"
         await bench.tell(Decided(kind="stop", round=state.round, reason=told))

@@ -82,7 +82,10 @@ class Comparison:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LineWorth:
-    """What one changed line is worth on val: the winner against the winner without it."""
+    """What one changed line is worth: the winner against the winner without it.
+
+    Rows of val, and rows of train that its proposer was not shown, judge it.
+    """
 
     id: str
     """Line id."""
@@ -91,9 +94,9 @@ class LineWorth:
     change: str
     """`added`, `replaced` or `removed`."""
     worth: float | None
-    """Score with the line minus score without it, in [-1, 1]; None where the reserve did not reach it."""
+    """Score with the line minus score without it, in [-1, 1], shrunk; None where the reserve did not reach it."""
     ci: tuple[float, float] | None
-    """95% paired interval; on val, so optimistic."""
+    """95% interval of the worth; its method and caveats stand in `attribute.posterior`."""
     label: str
     """`earns`, `hurts` or `not measurable`."""
     cluster: str
@@ -104,6 +107,12 @@ class LineWorth:
     """Rows that pass only with the line."""
     broken: tuple[str, ...] = ()
     """Rows that pass only without it."""
+    raw: float | None = None
+    """The worth before it was shrunk: noisier. None where too few rows were asked."""
+    rows: int = 0
+    """Rows that judged it."""
+    with_line: str = ""
+    """Id of the line that it only works together with: their worth is one worth, and counts once."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

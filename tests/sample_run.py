@@ -103,6 +103,9 @@ def worth(line: str, text: str, value: float | None, cluster: str) -> LineWorth:
         tokens=4,
         fixed=("r1",),
         broken=(),
+        raw=value,
+        rows=0 if value is None else 30,
+        with_line="L2" if line == "L4" else "",
     )
 
 

@@ -93,7 +93,7 @@ def test_the_page_fits_the_terminal(workspace: Path, monkeypatch: pytest.MonkeyP
     page = cli("blame", "triage@v3").out
     assert all(len(line) <= width for line in page.splitlines())
     assert "v1 seed  {{ ticket }}\n" in page
-    assert "+25.0 [+15.0, +35.0] earns (stand-in), for:" in page
+    assert "+25.0 [+15.0, +35.0] earns with L2 (stand-in), for:" in " ".join(page.split())
     assert "Dates are day first." in page and "removed on the way" in page
 
 

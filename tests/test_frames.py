@@ -16,7 +16,7 @@ COLUMNS = {
     "trials": "round number candidate rows score gain partial reason choices",
     "calls": "call session key role phase state sent_at seconds input_tokens output_tokens usd latency cached "
     "finish_reason output error_kind error",
-    "lines": "id text change worth low high label cluster tokens fixed broken",
+    "lines": "id text change worth low high label cluster tokens fixed broken raw rows with_line",
     "decisions": "seq at kind round reason figures",
 }
 

@@ -131,11 +131,11 @@ why it failed: train rows that fail, before -> after
     3 ->    0  fixed   date read as US order
     1 ->    0  fixed   too long an answer
 
-what each line bought: val score with it - without it, optimistic
+what each line bought: score with it - without it on train and val, optimistic
  ~ L2    Answer in one word.
          +5.0 [-5.0, +15.0] not measurable, for: too long an answer
  + L4    Dates are day first.
-         +25.0 [+15.0, +35.0] earns, for: date read as US order
+         +25.0 [+15.0, +35.0] earns with L2, for: date read as US order
 
 next
   optimizer diff triage@v1 triage@v2
@@ -165,7 +165,7 @@ def test_no_line_is_wider_than_the_terminal_but_for_commands(tmp_path, width, st
 def test_wide_screens_put_a_line_and_its_price_in_one_row(tmp_path):
     write(tmp_path, events())
     assert re.search(
-        r"\+ L4 +Dates are day first\. +\+25\.0 \[\+15\.0, \+35\.0\] earns +for: date read", shown(tmp_path, 120)
+        r"\+ L4 +Dates are day first\. +\+25\.0 \[\+15\.0, \+35\.0\] earns with L2 +for: date read", shown(tmp_path, 120)
     )
 
 

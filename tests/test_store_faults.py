@@ -13,7 +13,7 @@ import pytest
 from optimizer.errors import StoreError, UserError
 from optimizer.events import CallSent, ClustersFound, Decided, RunEnded
 from optimizer.outcome import Phase, Role
-from optimizer.store import RunReader, find_run, list_runs, migrations, opening
+from optimizer.store import RunReader, find_run, list_runs, migrations, opening, schema
 from optimizer.store.faults import fault
 from tests.sample_run import RUN, begin, emit, events, until, write
 
@@ -230,14 +230,34 @@ def test_migrations_are_applied_once_in_order_and_recorded(tmp_path):
     path = tmp_path / "x.sqlite"
     db = sqlite3.connect(path, isolation_level=None)
     first = migrations.MIGRATIONS
-    assert migrations.migrate(db, path) == ("create_tables",)
+    assert migrations.migrate(db, path) == ("create_tables", "tell_what_judged_lines")
     assert migrations.migrate(db, path) == ()
     assert migrations.migrate(db, path, (*first, add_note)) == ("add_note",)
     with pytest.raises(sqlite3.OperationalError):
         migrations.migrate(db, path, (*first, add_note, fail))
-    assert migrations.version(db) == 2
-    assert [row[0] for row in db.execute("SELECT name FROM migrations")] == ["create_tables", "add_note"]
+    assert migrations.version(db) == 3
+    assert [row[0] for row in db.execute("SELECT name FROM migrations")] == [
+        "create_tables",
+        "tell_what_judged_lines",
+        "add_note",
+    ]
     assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'half'").fetchone()
+    db.close()
+
+
+def test_prices_of_the_first_format_are_read_and_damaged_ones_stay_damaged(tmp_path):
+    db = sqlite3.connect(tmp_path / "x.sqlite", isolation_level=None)
+    migrations.migrate(db, tmp_path, migrations.MIGRATIONS[:1])
+    columns = ("id", "text", "change", "worth", "low", "high", "label", "cluster", "tokens", "fixed", "broken")
+    cells = ("L4", "Be brief.", "added", 0.2, 0.1, 0.3, "earns", "too long", 4, "[]", "[]")
+    names, places = ", ".join((*columns, "crc")), ", ".join("?" * 12)
+    add = f"INSERT INTO lines ({names}) VALUES ({places})"
+    db.execute(add, (*cells, schema.checksum(cells)))
+    db.execute(add, ("L5", *cells[1:], schema.checksum(cells)))
+    assert migrations.migrate(db, tmp_path) == ("tell_what_judged_lines",)
+    sound, damaged = db.execute(schema.LINES.select("ORDER BY id")).fetchall()
+    assert sound[:-1] == (*cells, None, 0, "") and schema.checksum(sound[:-1]) == sound[-1]
+    assert schema.checksum(damaged[:-1]) != damaged[-1]
     db.close()
 
 

@@ -166,13 +166,23 @@ def _worth(step: Step, edit: EditRecord, text: str) -> dict[str, Any]:
             "cluster": known.cluster,
             "fixed": list(known.fixed),
             "broken": list(known.broken),
+            "with": known.with_line or None,
         }
     ci = told["ci"]
     return {**told, "ci": None if ci is None else list(ci), "run": step.run, "stand_in": step.stand_in}
 
 
 def _no_worth() -> dict[str, Any]:
-    return {"worth": None, "ci": None, "label": "", "cluster": "", "fixed": [], "broken": [], "stand_in": False}
+    return {
+        "worth": None,
+        "ci": None,
+        "label": "",
+        "cluster": "",
+        "fixed": [],
+        "broken": [],
+        "with": None,
+        "stand_in": False,
+    }
 
 
 def _label(ci: tuple[float, float]) -> str:
@@ -192,7 +202,7 @@ def page(told: Mapping[str, Any]) -> Text:
     sheet.wrapped("", f"{told['prompt']}  {size}", "bold")
     if told["note"]:
         sheet.wrapped("", told["note"], "yellow")
-    sheet.heading("worth: val score with the line - without it, optimistic")
+    sheet.heading("worth: score with the line - without it on train and val, optimistic")
     width = max((len(name) for name in map(_from, told["lines"])), default=4)
     sheet.line((f" {'line':<5} {'tokens':>6}  {'from':<{width}}", "dim"))
     for line in told["lines"]:
@@ -227,7 +237,8 @@ def _told(line: Mapping[str, Any]) -> Iterator[str]:
     if line["worth"] is None:
         yield f"worth not measured{mark}"
     else:
-        yield f"{points(line['worth'])} {interval(line['ci'])} {line['label']}{mark}".replace("  ", " ")
+        beside = f" with {line['with']}" if line["with"] else ""
+        yield f"{points(line['worth'])} {interval(line['ci'])} {line['label']}{beside}{mark}".replace("  ", " ")
     if line["cluster"]:
         yield f"for: {line['cluster']}"
     yield f"run {line['run']}"

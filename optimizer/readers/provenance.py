@@ -26,7 +26,7 @@ class EditRecord:
     why: str = ""
     """The proposer's reason."""
     worth: float | None = None
-    """Score with the line minus score without it, in [-1, 1], on val; None where it was not measured."""
+    """Score with the line minus score without it, in [-1, 1]; None where it was not measured."""
     ci: tuple[float, float] | None = None
     """95% interval of the worth."""
     label: str = ""

@@ -214,7 +214,7 @@ def _lines(sheet: Sheet, facts: Facts) -> None:
     lines = facts["lines"]
     if not lines:
         return
-    sheet.heading("what each line bought: val score with it - without it, optimistic")
+    sheet.heading("what each line bought: score with it - without it on train and val, optimistic")
     for found in lines[:MOST_LINES]:
         _priced(sheet, facts, found)
     if len(lines) > MOST_LINES:
@@ -239,7 +239,8 @@ def _priced(sheet: Sheet, facts: Facts, found: Facts) -> None:
 def _price(found: Facts) -> str:
     if found["worth"] is None:
         return "worth unknown: the reserve did not reach"
-    return f"{points(found['worth'])} {interval(found['ci'])} {found['label']}"
+    told = f"{points(found['worth'])} {interval(found['ci'])} {found['label']}"
+    return f"{told} with {found['with']}" if found["with"] else told
 
 
 def _tries(sheet: Sheet, facts: Facts) -> None:

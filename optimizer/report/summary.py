@@ -265,6 +265,9 @@ def _line(worth: LineWorth) -> dict[str, Any]:
         "tokens": worth.tokens,
         "fixed": list(worth.fixed),
         "broken": list(worth.broken),
+        "raw": worth.raw,
+        "rows": worth.rows,
+        "with": worth.with_line or None,
     }
 
 

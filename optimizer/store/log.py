@@ -187,6 +187,8 @@ def _(event: LinePriced) -> tuple[str, Mapping[str, Any]]:
         "ci": list(worth.ci) if worth.ci else None,
         "label": worth.label,
         "cluster": worth.cluster,
+        "rows": worth.rows,
+        "with": worth.with_line or None,
     }
 
 

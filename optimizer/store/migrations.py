@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from optimizer.errors import StoreError
+from optimizer.store.schema import checksum
 
 Migration = Callable[[sqlite3.Connection], None]
 
@@ -22,7 +23,20 @@ def create_tables(db: sqlite3.Connection) -> None:
             db.execute(statement)
 
 
-MIGRATIONS: tuple[Migration, ...] = (create_tables,)
+def tell_what_judged_lines(db: sqlite3.Connection) -> None:
+    """Prices of lines say how many rows judged them, what the worth was before it was shrunk, and what it is bound to.
+
+    Checksums are taken anew where they held; a damaged row stays one.
+    """
+    old = "id, text, change, worth, low, high, label, cluster, tokens, fixed, broken"
+    sound = [row for row in db.execute(f"SELECT {old}, crc FROM lines") if checksum(row[:-1]) == row[-1]]
+    for column in ("raw REAL", "rows INTEGER NOT NULL DEFAULT 0", "with_line TEXT NOT NULL DEFAULT ''"):
+        db.execute(f"ALTER TABLE lines ADD COLUMN {column}")
+    for row in sound:
+        db.execute("UPDATE lines SET crc = ? WHERE id = ?", (checksum((*row[:-1], None, 0, "")), row[0]))
+
+
+MIGRATIONS: tuple[Migration, ...] = (create_tables, tell_what_judged_lines)
 """In order: the first one is number 1."""
 
 

@@ -201,7 +201,7 @@ def decision(cells: Cells, seq: int) -> Decision:
 
 def line(cells: Cells) -> LineWorth:
     """A row of `lines`."""
-    name, text, change, worth, low, high, label, cluster, tokens, fixed, broken = cells
+    name, text, change, worth, low, high, label, cluster, tokens, fixed, broken, raw, rows, other = cells
     return LineWorth(
         id=name,
         text=text,
@@ -213,6 +213,9 @@ def line(cells: Cells) -> LineWorth:
         tokens=tokens,
         fixed=loads(STRINGS, fixed),
         broken=loads(STRINGS, broken),
+        raw=raw,
+        rows=rows,
+        with_line=other,
     )
 
 

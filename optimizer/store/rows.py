@@ -245,7 +245,8 @@ def _(event: LinePriced, rows: Rows, at: float, clock: float) -> list[Work]:
     low, high = (None, None) if worth.ci is None else worth.ci
     figures = (real(worth.worth), real(low), real(high), worth.label, rows.text(worth.cluster), worth.tokens)
     flips = (rows.json(STRINGS, worth.fixed), rows.json(STRINGS, worth.broken))
-    return [schema.LINES.insert(worth.id, rows.text(worth.text), worth.change, *figures, *flips)]
+    judged = (real(worth.raw), worth.rows, worth.with_line)
+    return [schema.LINES.insert(worth.id, rows.text(worth.text), worth.change, *figures, *flips, *judged)]
 
 
 @_statements.register

@@ -1,0 +1,300 @@
+"""Asks for rows with and without lines, within the reserve, and asks again where they differ.
+
+A model answers a little differently whatever is changed, so that some rows differ though the line does nothing. The
+side that lost is asked once more, and once more again, with a line that says nothing in its prompt; a row counts as
+up or down only where it loses each time. A row that passes with p with the line and with q without it then goes up
+with p (1-q)^3 and down with q (1-p)^3. Without an effect (p = q) both are the same, and rarer than the p (1-p) of one
+asking: 0.001 in place of 0.09 at p = 0.9. An effect keeps its sign, since for p > q also p / (1-p)^3 > q / (1-q)^3;
+and it keeps its size where one side hardly ever passes, as with a rule that the prompt states or does not state.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from optimizer.attribute.posterior import (
+    BESIDE,
+    CLUSTER,
+    FAILED,
+    NAMED,
+    OTHERS,
+    OWN,
+    Pool,
+    Posterior,
+    Seen,
+    Tally,
+    posterior,
+)
+from optimizer.attribute.rows import Stratum
+from optimizer.dataset import Example, Split
+from optimizer.edits import apply
+from optimizer.evaluator import Bench, Purpose, fits, judges, row_key
+from optimizer.events import CandidateMade
+from optimizer.outcome import Phase
+from optimizer.prompt import Prompt
+from optimizer.results import Result
+from optimizer.search.again import PLACEBOS
+from optimizer.stats import EPSILON
+
+Job = tuple[Prompt, Sequence[Example]]
+AGAIN = "asked again, with a line that says nothing"
+LEAST_OWN = 3
+"""Rows of its own that a line is tried on before it is doubted."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Removal:
+    """Some lines left out of a prompt, and what the rows say of that."""
+
+    lines: tuple[str, ...]
+    """Ids."""
+    whole: Prompt
+    """With the lines."""
+    part: Prompt
+    """Without them."""
+    strata: tuple[Stratum, ...]
+    """Rows that may judge, the most telling first."""
+    metrics: frozenset[str] = frozenset()
+    """What the lines are about: on their own rows the other metrics are counted apart. Empty for all of them."""
+    seen: dict[str, Seen] = field(default_factory=dict)
+    """Row -> what it showed; rows with an error on either side are not there."""
+    asked: set[str] = field(default_factory=set)
+    """Rows asked, those with errors included."""
+    carried: frozenset[str] = frozenset()
+    """Rows of these that were asked beside other lines than now: they are not asked again."""
+
+    @property
+    def tallies(self) -> tuple[Tally, ...]:
+        """What each stratum showed so far, and what its own rows showed on other metrics."""
+        found = [
+            Tally(stratum=part.name, share=part.share, seen=tuple(self._seen(part)), of=part.of) for part in self.strata
+        ]
+        own = [part for part in self.strata if part.name != OTHERS]
+        beside = [seen.beside for part in own for seen in self._seen(part) if seen.beside is not None]
+        if self.metrics:
+            share = sum(part.share for part in own)
+            seen = tuple(Seen(raw=value, value=value) for value in beside)
+            found.append(Tally(stratum=BESIDE, share=share, seen=seen, of=own[0].of))
+        return tuple(found)
+
+    def _seen(self, part: Stratum) -> list[Seen]:
+        return [self.seen[row.id] for row in part.rows if row.id in self.seen]
+
+    def counts(self, row: Example) -> frozenset[str]:
+        """Metrics that count on a row; empty for all."""
+        return self.metrics if self.metrics and row in self.rows(*OWN) else frozenset()
+
+    @property
+    def is_tried(self) -> bool:
+        """Whether enough of the lines' own rows were asked, or all there are, to think of doing without them."""
+        own = self.rows(*self.home)
+        return bool(self.seen) and sum(row.id in self.asked for row in own) >= min(LEAST_OWN, len(own))
+
+    @property
+    def home(self) -> tuple[str, ...]:
+        """Strata of the rows that the lines were made for: of their cluster, or else with values that they name."""
+        return (CLUSTER,) if self.rows(CLUSTER) else (FAILED, NAMED)
+
+    def posterior(self, pool: Pool) -> Posterior:
+        """The worth of the lines together."""
+        return posterior(self.tallies, pool)
+
+    def rows(self, *names: str) -> list[Example]:
+        """Rows of some strata."""
+        return [row for stratum in self.strata if stratum.name in names for row in stratum.rows]
+
+    def open(self, *names: str) -> list[Example]:
+        """Those that were not asked yet."""
+        return [row for row in self.rows(*names) if row.id not in self.asked]
+
+    def differing(self, again: int) -> list[str]:
+        """Rows that still differ after so many askings more."""
+        found = [key for key, seen in self.seen.items() if abs(seen.value) > EPSILON and seen.again == again]
+        return [key for key in found if key not in self.carried]
+
+
+@dataclass(kw_only=True, slots=True)
+class Desk:
+    """Where rows are asked for: keeps to the reserve."""
+
+    bench: Bench
+    """What candidates are scored with."""
+    metrics: int = 1
+    """How many count for the score of a row."""
+    failing: float = 1.0
+    """Part of the rows that the winner fails."""
+    found: dict[str, Removal] = field(default_factory=dict)
+    """Line -> what leaving it out alone showed, those of lines that are gone included."""
+    kept: int = 0
+    """Requests of the reserve that are held back for later."""
+    relatives: dict[str, tuple[Prompt, frozenset[str]]] = field(default_factory=dict)
+    """Fingerprint -> the prompt that it came from by a drop, and the rows that the lines that went can touch."""
+    told: set[str] = field(default_factory=set)
+    """Fingerprints of candidates that the sink knows of."""
+
+    @property
+    def left(self) -> int:
+        """Requests that may still be asked for."""
+        return max(self.bench.plan.left(Phase.ATTRIBUTION) - self.kept, 0)
+
+    def fits(self, prompt: Prompt) -> bool:
+        """Whether a run may end with a prompt: it says something, and is within the limit of tokens."""
+        return any(message.lines for message in prompt.messages) and fits(prompt, self.bench.max_tokens)
+
+    def cost(self, jobs: Iterable[Job]) -> int:
+        """Requests that jobs would add to the plan."""
+        return len(self.bench.plan.fresh({key for job in jobs for key in self._keys(*job)}))
+
+    def affordable(
+        self, wanted: Sequence[tuple[Removal, Sequence[Example]]]
+    ) -> list[tuple[Removal, Sequence[Example]]]:
+        """Those that the reserve can pay for, in the order given; enough is left to ask each row again."""
+        chosen: list[tuple[Removal, Sequence[Example]]] = []
+        jobs: list[Job] = []
+        again = 0
+        for removal, rows in wanted:
+            more = self.jobs(removal, rows)
+            once_more = again + self.bench.evaluator.requests(rows)
+            if self.cost([*jobs, *more]) + once_more <= self.left:
+                chosen.append((removal, rows))
+                jobs += more
+                again = once_more
+        return chosen
+
+    def jobs(self, removal: Removal, rows: Sequence[Example]) -> list[Job]:
+        """What must be asked to hold both sides against each other."""
+        return [(removal.part, rows), (removal.whole, self.unanswered(removal.whole, rows))]
+
+    def is_known(self, prompt: Prompt, row: Example) -> bool:
+        """Whether a row was asked for already; no matter whether its answer is at hand, as after a resume."""
+        return not self.bench.plan.fresh(self._keys(prompt, [row]))
+
+    def answered(self, prompt: Prompt, row: Example) -> Prompt | None:
+        """The prompt whose answer to a row may be taken: this one, or a near relative of it; None for none."""
+        if self.is_known(prompt, row):
+            return prompt
+        older, touched = self.relatives.get(prompt.fingerprint, (None, frozenset()))
+        return None if older is None or row.id in touched else self.answered(older, row)
+
+    def unanswered(self, prompt: Prompt, rows: Sequence[Example]) -> list[Example]:
+        """Rows that must be asked for."""
+        return [row for row in rows if self.answered(prompt, row) is None]
+
+    def result(self, prompt: Prompt, row: Example) -> Result | None:
+        """The answer to what was asked; None for a row that the prompt shows as a demo."""
+        return self.bench.evaluator.known.get(((self.answered(prompt, row) or prompt).fingerprint, row.id))
+
+    async def ask(self, jobs: Sequence[tuple[Prompt, str, Sequence[Example]]], parent: Prompt) -> None:
+        """Score candidates, each on rows of its own; val and train rows are told apart in the record."""
+        for prompt, origin, rows in jobs:
+            if rows and prompt.fingerprint not in self.told:
+                self.told.add(prompt.fingerprint)
+                await self.bench.tell(CandidateMade(prompt=prompt, round=0, origin=origin, parent=parent.fingerprint))
+        val = {row.id for row in self.bench.val}
+        for split in (Split.VAL, Split.TRAIN):
+            wanted = [
+                (prompt, [row for row in rows if (row.id in val) is (split is Split.VAL)]) for prompt, _, rows in jobs
+            ]
+            purpose = Purpose(phase=Phase.ATTRIBUTION, split=split, round=0)
+            await self.bench.evaluator.evaluate_all([(prompt, rows) for prompt, rows in wanted if rows], purpose)
+
+    async def look(self, wanted: Sequence[tuple[Removal, Sequence[Example]]]) -> None:
+        """Ask for rows with and without lines, and note the differences; the caller checked what it costs."""
+        if not wanted:
+            return
+        jobs = [(removal.part, f"without {', '.join(removal.lines)}", rows) for removal, rows in wanted]
+        jobs += [(removal.whole, "winner", self.unanswered(removal.whole, rows)) for removal, rows in wanted]
+        await self.ask(jobs, wanted[0][0].whole)
+        for removal, rows in wanted:
+            for row in rows:
+                removal.asked.add(row.id)
+                seen = self.read(removal, row, 0, removal.counts(row))
+                if seen is not None:
+                    removal.seen[row.id] = seen
+
+    async def look_again(self, removals: Sequence[Removal], only: Collection[str] | None = None) -> None:
+        """Ask the side that lost again, for every row that differs, as far as the reserve goes.
+
+        Args:
+            removals: what was asked.
+            only: rows to which this is limited; None for all.
+        """
+        for number in range(1, len(PLACEBOS) + 1):
+            wanted = [(one, row) for one in removals for row in one.differing(number - 1)]
+            await self._once_more([(one, row) for one, row in wanted if only is None or row in only], number)
+
+    async def _once_more(self, wanted: Sequence[tuple[Removal, str]], number: int) -> None:
+        rows = {row.id: row for row in (*self.bench.val, *self.bench.train)}
+        chosen: list[tuple[Removal, Example]] = []
+        jobs: list[tuple[Prompt, str, Sequence[Example]]] = []
+        for removal, key in wanted:
+            more = [(variant(side, number), AGAIN, [rows[key]]) for side in self._losers(removal, rows[key])]
+            if self.cost([(prompt, asked) for prompt, _, asked in (*jobs, *more)]) <= self.left:
+                jobs += more
+                chosen.append((removal, rows[key]))
+        if jobs:
+            await self.ask(jobs, chosen[0][0].whole)
+        for removal, row in chosen:
+            seen = self.read(removal, row, number, removal.counts(row))
+            if seen is not None:
+                removal.seen[row.id] = seen
+
+    def _losers(self, removal: Removal, row: Example) -> list[Prompt]:
+        """The sides that lost on a metric that counts."""
+        whole, part = _parts(self.result(removal.whole, row)), _parts(self.result(removal.part, row))
+        counted = removal.counts(row) or whole.keys()
+        changes = [value - part.get(key, 0.0) for key, value in whole.items() if key in counted]
+        sides = [removal.whole] if any(change < -EPSILON for change in changes) else []
+        return [*sides, removal.part] if any(change > EPSILON for change in changes) else sides
+
+    def read(self, removal: Removal, row: Example, number: int, metrics: frozenset[str]) -> Seen | None:
+        """A row with the lines and without them; None where a side ended in an error.
+
+        Args:
+            removal: the two sides.
+            row: asked on both.
+            number: how often the losers were asked again; metric by metric, the best of their answers counts.
+            metrics: those that count; empty for all.
+        """
+        whole, part = self.result(removal.whole, row), self.result(removal.part, row)
+        if whole is None or part is None or whole.score is None or part.score is None:
+            return None
+        first, second = self._answers(removal.whole, row, number), self._answers(removal.part, row, number)
+        raw = value = beside = 0.0
+        for key, mine in first[0].items():
+            other = second[0].get(key, 0.0)
+            if metrics and key not in metrics:
+                beside += mine - other
+                continue
+            raw += mine - other
+            if mine > other:
+                value += max(mine - max(answer.get(key, 0.0) for answer in second), 0.0)
+            elif mine < other:
+                value -= max(other - max(answer.get(key, 0.0) for answer in first), 0.0)
+        flip = int(whole.passed) - int(part.passed)
+        return Seen(raw=raw, value=value, beside=beside if metrics else None, again=number, flip=flip)
+
+    def _answers(self, prompt: Prompt, row: Example, number: int) -> list[Mapping[str, float]]:
+        """Metric -> part of the score, of a prompt's first answer and of those that it was asked for again."""
+        again = [variant(prompt, time) for time in range(1, number + 1)]
+        more = [_parts(self.result(one, row)) for one in again if self.is_known(one, row)]
+        return [_parts(self.result(prompt, row)), *more]
+
+    def _keys(self, prompt: Prompt, rows: Sequence[Example]) -> set[str]:
+        """What the plan counts."""
+        samples, fingerprint = range(self.bench.evaluator.repeats), prompt.fingerprint
+        return {row_key(fingerprint, row, sample) for row in judges(prompt, rows) for sample in samples}
+
+
+def variant(prompt: Prompt, number: int) -> Prompt:
+    """The same prompt with a line that says nothing: another answer of the same model to the same task."""
+    return apply(prompt, [PLACEBOS[number - 1]])
+
+
+def _parts(result: Result | None) -> Mapping[str, float]:
+    """Metric -> its part of the row's score; empty for an error."""
+    if result is None or result.error is not None:
+        return {}
+    total = sum(score.weight for score in result.scores) or 1.0
+    return {score.metric: score.weight * score.value / total for score in result.scores}
