@@ -164,10 +164,8 @@ def test_no_line_is_wider_than_the_terminal_but_for_commands(tmp_path, width, st
 
 def test_wide_screens_put_a_line_and_its_price_in_one_row(tmp_path):
     write(tmp_path, events())
-    assert re.search(
-        r"\+ L4 +Dates are day first\. +\+25\.0 \[\+15\.0, \+35\.0\] earns with L2 +for: date read",
-        shown(tmp_path, 120),
-    )
+    told = r"\+ L4 +Dates are day first\. +\+25\.0 \[\+15\.0, \+35\.0\] earns with L2 +for: date read"
+    assert re.search(told, shown(tmp_path, 120))
 
 
 def test_every_figure_of_a_stand_in_says_so(tmp_path):
