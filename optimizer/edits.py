@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -94,14 +94,6 @@ class Slot:
     def choices(self) -> tuple[str, ...]:
         """`keep`, then the edits' ids in order."""
         return ("keep", *(edit.id for edit in self.edits))
-
-
-def slots(edits: Iterable[Edit]) -> tuple[Slot, ...]:
-    """Group edits by the place they compete for, in order of first appearance; equal edits count once."""
-    grouped: dict[str, dict[str, Edit]] = {}
-    for edit in edits:
-        grouped.setdefault(edit.slot, {}).setdefault(edit.id, edit)
-    return tuple(Slot(id=slot, edits=tuple(found.values())) for slot, found in grouped.items())
 
 
 def added_demo(demo: Demo, *, cluster: str, why: str = "", source: str = "demos") -> Edit:

@@ -124,6 +124,8 @@ async def answered(bench: Bench, state: RunState) -> RunState:
     phase = next((one for one in (Phase.SEARCH, Phase.ATTRIBUTION) if cost <= bench.plan.left(one)), None)
     if phase is None or all(result.candidate == prompt.fingerprint for result in known):
         return state
+    if phase is Phase.ATTRIBUTION:
+        await progress(bench, "completing the winner", 0, state)
     try:
         val = await bench.evaluator.evaluate(
             prompt, bench.val, Purpose(phase=phase, split=Split.VAL, round=state.round)

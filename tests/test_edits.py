@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.edits import Edit, Op, Slot, added_demo, apply, changed_lines, end_message, slots, without_line
+from optimizer.edits import Edit, Op, Slot, added_demo, apply, changed_lines, end_message, without_line
 from optimizer.errors import UserError
 from optimizer.prompt import Demo, Prompt, build
 from optimizer.readers.prompts import parse_prompt
@@ -145,15 +145,12 @@ def test_the_id_of_an_edit_is_its_content() -> None:
     assert len(add("x").id) == 9
 
 
-def test_slots_group_what_competes() -> None:
-    edits = [swap("L1", "a"), add("x", cluster="c1"), drop("L1"), add("y", cluster="c1"), add("x", cluster="c2")]
-    one, two, three = slots([*edits, add("x", cluster="c1")])
-    assert one == Slot(id="L1", edits=(edits[0], edits[2]))
-    assert two == Slot(id="+c1", edits=(edits[1], edits[3]))
-    assert three.id == "+c2"
-    assert one.choices == ("keep", edits[0].id, edits[2].id)
+def test_edits_of_one_place_compete() -> None:
+    edits = [swap("L1", "a"), drop("L1"), add("x", cluster="c1"), add("y", cluster="c1"), add("x", cluster="c2")]
+    assert [edit.slot for edit in edits] == ["L1", "L1", "+c1", "+c1", "+c2"]
+    assert Slot(id="L1", edits=tuple(edits[:2])).choices == ("keep", edits[0].id, edits[1].id)
     mine = add("mine")
-    assert slots([mine])[0].id == f"+{mine.id}"
+    assert mine.slot == f"+{mine.id}"
 
 
 def test_demos_are_added_at_the_end_and_removed_by_id() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from optimizer.dataset import Example
-from optimizer.edits import Edit, Op, added_demo, apply, slots
+from optimizer.edits import Edit, Op, added_demo, apply
 from optimizer.failures import Cluster, Failure
 from optimizer.mutate.base import Proposal
 from optimizer.mutate.demos import DemoMutator, chosen_rows, rendered
@@ -63,7 +63,7 @@ def test_the_row_most_like_the_others_comes_first_then_what_it_leaves_out() -> N
     edits = proposed(proposal(MEMBERS, (passing("thanks", "thanks"),)))
     assert [edit.demo.row for edit in edits if edit.demo] == ["r0", "r2"]
     assert all(edit.op is Op.ADD_DEMO and edit.cluster == "c1" and edit.source == "demos" for edit in edits)
-    assert [slot.id for slot in slots(edits)] == ["+c1"]
+    assert {edit.slot for edit in edits} == {"+c1"}
     first = edits[0].demo
     assert first is not None and first.inputs == {"q": QUESTIONS[0]}
     shown = apply(PROMPT, edits[:1])

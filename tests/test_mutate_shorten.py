@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from optimizer.edits import Edit, Op, apply, slots
+from optimizer.edits import Edit, Op, apply
 from optimizer.mutate.shorten import plainer, shorter
 from optimizer.mutate.validate import objection
 from optimizer.prompt import Prompt, build
@@ -133,7 +133,7 @@ def test_demos_may_go_too() -> None:
 def test_edits_aim_at_no_cluster_and_compete_for_their_line() -> None:
     found = shorter(prompt("Please use ISO dates in full.", "Use ISO dates in full."), prompt("x"))
     assert {(edit.cluster, edit.source) for edit in found} == {("", "shorten")}
-    assert {slot.id for slot in slots(found)} == {"L1", "L2"}
+    assert {edit.slot for edit in found} == {"L1", "L2"}
     assert len({edit.id for edit in found}) == len(found)
 
 

@@ -27,7 +27,7 @@ WAYS: Mapping[str, Mapping[str, bool]] = {
 """Arm -> who proposes."""
 KEEP = " <!-- keep -->"
 """What locks a line."""
-PHASES = {"pricing lines": "attribution", "test": "test"}
+PHASES = {"completing the winner": "attribution", "pricing lines": "attribution", "test": "test"}
 """Step of a run -> phase that the server counts from then on."""
 
 
