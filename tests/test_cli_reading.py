@@ -67,6 +67,25 @@ def test_failures_name_causes_and_rows() -> None:
     page = cli("failures").out
     assert cluster["id"] in page and "8 -> 0" in page and "(stand-in)" in page
     assert "cause fixed: 8, 0 rows in rounds 1 to 2" in page
+    assert (cluster["found"], cluster["now"], cluster["new"], cluster["other"]) == (8, 0, [], [])
+    assert len(cluster["examples"]) == 3 and facts["unexplained"] == []
+
+
+def test_failures_of_a_version_are_those_of_its_prompt() -> None:
+    facts = cli("failures", "--version", "example@v1", "--json").json
+    (cluster,) = facts["clusters"]
+    assert (facts["shown"], facts["run"]) == ("example@v1", "first")
+    assert (cluster["found"], cluster["now"], cluster["stage"]) == (8, 8, "open")
+    assert len(cluster["open"]) == 8 and cluster["fixed"] == []
+    assert "8 -> 8" in cli("failures", "first", "--version", "example@v1").out
+    assert cli("failures", "--version", "example@v2", "--json").json["clusters"][0]["now"] == 0
+
+
+def test_a_cluster_shows_as_many_rows_as_are_asked_for() -> None:
+    (cluster,) = cli("failures", "--json").json["clusters"]
+    page = cli("failures", "--cluster", cluster["id"]).out
+    assert page.count("\n input") == 3 and "5 more rows (--limit 8 shows all)" in page
+    assert cli("failures", "--cluster", cluster["id"], "--limit", 8).out.count("\n input") == 8
 
 
 @pytest.mark.parametrize("how", ["id", "start of the id", "words of the label"])
@@ -90,6 +109,22 @@ def test_a_case_has_both_answers_reasons_and_raw_messages() -> None:
     assert facts["winner"]["messages"][1]["content"] == facts["inputs"]["note"]
     page = cli("case", row).out
     assert facts["inputs"]["note"] in page and facts["seed"]["output"] in page
+
+
+def test_a_case_has_its_words_and_its_raw_calls() -> None:
+    row = cli("failures", "--json").json["clusters"][0]["fixed"][0]
+    facts = cli("case", row, "--json").json
+    both = {
+        who: "".join(p["text"] for p in facts["words"] if p["change"] in ("same", kind))
+        for who, kind in (("seed", "removed"), ("winner", "added"))
+    }
+    assert both == {who: facts[who]["output"] for who in both}
+    (call,) = facts["winner"]["calls"]
+    assert call["request"]["messages"] == facts["winner"]["messages"] and call["request"]["model"]
+    assert call["response"]["text"] == facts["winner"]["output"]
+    assert [attempt["state"] for attempt in call["attempts"]] == ["answered"] and call["cache_hit"] is False
+    page = cli("case", row, "--raw").out
+    assert f"key {call['key']}" in page and '"model"' in page and "response to the winner" in page
 
 
 def test_a_test_row_says_what_it_is() -> None:
@@ -117,6 +152,7 @@ def test_log_tells_where_versions_come_from() -> None:
     assert first["parent"] is None and first["verdict"] is None
     assert second["parent"] == "example@v1" and second["run"] == "first" and second["verdict"] == "GAIN SHOWN"
     assert second["test"]["n"] == 6 and second["stand_in"] is True
+    assert (first["depth"], second["depth"]) == (0, 1) and second["losers"] == []
     page = cli("log").out
     assert "example@v2  GAIN SHOWN (stand-in)" in page and "optimistic" in page
     assert "example@v1  written by hand\n" in page

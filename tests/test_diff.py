@@ -136,10 +136,12 @@ triage@v1 -> triage@v2  1 added, 1 replaced, 0 removed
 - L2    Answer [-briefly-].
 + L2    Answer {+in one word+}.
         why: too long an answer; too long
-        worth: +5.0 [-5.0, +15.0] not measurable (val, optimistic)
+        worth: +5.0 [-5.0, +15.0] not measurable (30 rows, optimistic)
+        fixed by it: 1: r1
 + L4    Dates are day first.
         why: date read as US order; dates were read as US
-        worth: +25.0 [+15.0, +35.0] earns (val, optimistic)
+        worth: +25.0 [+15.0, +35.0] earns with L2 (30 rows, optimistic)
+        fixed by it: 1: r1
 
 rows that flipped
  train  fixed 4, broken 0 of 4 rows
@@ -167,7 +169,7 @@ def test_the_stand_in_is_named_on_the_page(tmp_path):
     with RunReader(tmp_path, RUN) as reader:
         found = diff(SEED, WINNER, reader=reader)
     page = render(found, 120).plain
-    assert "earns (val, optimistic, stand-in)" in page and "rows that flipped (stand-in)" in page
+    assert "earns with L2 (30 rows, optimistic, stand-in)" in page and "rows that flipped (stand-in)" in page
     assert found.to_json()["stand_in"] is True
 
 

@@ -127,7 +127,7 @@ GAIN SHOWN  on 4 rows that the search never saw
  calls  4 sent: search 3, test 1; task 3, mutator 1; 1 saved; 1 failed
  cost   $0.003 paid, $0.001 saved; 129 tokens paid, 43 saved
 
-why it failed: train rows that fail, before -> after
+why it failed: train rows that fail for each cause, when it was found -> now
     3 ->    0  fixed   date read as US order
     1 ->    0  fixed   too long an answer
 

@@ -1,142 +1,137 @@
-"""Why rows failed: clusters of a run, and the rows of one of them."""
+"""Why rows failed, as values: clusters of a run under its winner or any version, and the rows of one of them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from optimizer.cli import out
-from optimizer.dataset import display
-from optimizer.errors import UserError
+from optimizer.cli import find
+from optimizer.errors import StoreError, UserError
 from optimizer.readers.base import near
-from optimizer.report.sheet import Sheet
 from optimizer.report.summary import rounds_of
-from optimizer.report.wording import counted, percent
+from optimizer.store import RunReader, find_run, list_runs
+from optimizer.store.codec import loads
 from optimizer.store.figures import ClusterChange, cluster_changes
+from optimizer.store.records import STRINGS
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
-    from optimizer.failures import Cluster
-    from optimizer.store import RunReader
+    from optimizer.prompt import Prompt
 
 EXAMPLES = 3
 """Rows that stand for a cluster."""
-MOST_TEXT = 600
-"""Characters of a value that are shown; `case` shows all of it."""
 
 
-def facts(reader: RunReader) -> dict[str, Any]:
-    """All clusters with the rows that fail, are fixed, or are not known."""
-    known = _clusters(reader)
-    changes = cluster_changes(reader, *_pair(reader))
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What `failures` looks at."""
+
+    reader: RunReader
+    """The run; the caller closes it."""
+    seed: str
+    """Fingerprint of the prompt that the run began with."""
+    shown: str
+    """Fingerprint of the prompt whose failures are told."""
+    ref: str
+    """`winner`, or the version by its name."""
+
+
+def asked(run: str, version: str | None) -> Asked:
+    """Open the run that knows a version; without one, the run itself under its winner.
+
+    Raises UserError for an unknown run or version, and for a run that never scored the version.
+    """
+    if version is None:
+        reader = RunReader(find.ROOT, find_run(find.ROOT, run))
+        seed, best = reader.seed(), reader.best()
+        first = seed.fingerprint if seed else reader.meta.seed_prompt
+        return Asked(reader=reader, seed=first, shown=best.fingerprint if best else first, ref="winner")
+    taken = find.taken(version)
+    named = [find_run(find.ROOT, run)] if run != find.LATEST else []
+    for run_id in named or dict.fromkeys([*filter(None, [taken.run]), *_readable()]):
+        knowing = _knowing(run_id, taken.prompt)
+        if knowing is not None:
+            seed = knowing.seed()
+            first = seed.fingerprint if seed else knowing.meta.seed_prompt
+            return Asked(reader=knowing, seed=first, shown=taken.prompt.fingerprint, ref=taken.prompt.ref)
+    where = f"run {named[0]}" if named else "no run"
+    raise UserError(f"{where} has no scores of {taken.prompt.ref} (optimizer log says which run scored which version)")
+
+
+def _readable() -> list[str]:
+    return [info.id for info in list_runs(find.ROOT) if info.status]
+
+
+def _knowing(run: str, prompt: Prompt) -> RunReader | None:
+    try:
+        reader = RunReader(find.ROOT, run)
+    except (UserError, StoreError):
+        # Gone or damaged: another run may know the version.
+        return None
+    if reader.query("SELECT 1 FROM results WHERE candidate = ? LIMIT 1", prompt.fingerprint):
+        return reader
+    reader.close()
+    return None
+
+
+def facts(asked: Asked) -> dict[str, Any]:
+    """All clusters with what became of their rows, and three examples of each."""
+    changes = cluster_changes(asked.reader, asked.seed, asked.shown)
+    details = _details(asked.reader)
+    clusters = [{**_cluster(change, details[change.id]), "examples": _examples(asked, change)} for change in changes]
+    placed = {row for change in changes for row in (*change.for_it, *change.new)}
+    rest = [row for row in _failing(asked) if row not in placed]
+    return {**_about(asked), "clusters": clusters, "unexplained": rest}
+
+
+def cluster_facts(asked: Asked, wanted: str, limit: int | None = None) -> dict[str, Any]:
+    """One cluster with its rows, all or the first of them. Raises UserError for an unknown one, with the nearest."""
+    change = _chosen(cluster_changes(asked.reader, asked.seed, asked.shown), wanted)
+    told = _cluster(change, _details(asked.reader)[change.id])
+    rows = [row for fate in ("new", "open", "other", "unknown", "fixed") for row in told[fate]]
+    members = [_row(asked, row) for row in rows[:limit]]
+    fates = {row: fate for fate in ("fixed", "unknown", "other", "open", "new") for row in told[fate]}
+    return {**_about(asked), **told, "members": [{**row, "fate": fates[row["id"]]} for row in members]}
+
+
+def _about(asked: Asked) -> dict[str, Any]:
+    reader = asked.reader
     return {
         "run": reader.id,
         "status": reader.status.value,
         "stand_in": reader.meta.stand_in,
-        "clusters": [_cluster(change, known[change.id]) for change in changes],
+        "shown": asked.ref,
+        "fingerprint": asked.shown,
     }
 
 
-def cluster_facts(reader: RunReader, wanted: str) -> dict[str, Any]:
-    """One cluster with all its rows. Raises UserError for an unknown one, with the nearest."""
-    known = _clusters(reader)
-    changes = cluster_changes(reader, *_pair(reader))
-    change = _chosen(changes, wanted)
-    seed, winner = _pair(reader)
-    rows = [_row(reader, row.example, seed, winner) for row in change.rows]
-    about = {"run": reader.id, "status": reader.status.value, "stand_in": reader.meta.stand_in}
-    return {**about, **_cluster(change, known[change.id]), "members": rows}
+def _failing(asked: Asked) -> list[str]:
+    rows = asked.reader.query(
+        "SELECT example FROM results WHERE candidate = ? AND split = 'train' AND passed = 0 AND error IS NULL "
+        "ORDER BY example",
+        asked.shown,
+    )
+    return [str(row) for (row,) in rows]
 
 
-def page(facts: dict[str, Any]) -> Text:
-    """All clusters on a page."""
-    sheet = Sheet(width=out.width(), color=out.color())
-    mark = " (stand-in)" if facts["stand_in"] else ""
-    clusters = facts["clusters"]
-    heading = f"{facts['run']}: {counted(len(clusters), 'cause')} of failure on train, seed -> winner{mark}"
-    sheet.heading(heading)
-    for found in clusters:
-        sheet.blank()
-        after = "?" if found["after"] is None else str(found["after"])
-        sheet.wrapped(f"{found['before']:>4} -> {after:<4} ", found["label"], prefix_style="bold")
-        kind = f"{found['place'] or 'text'}, {percent(found['share'])} of the lost score in round {found['round']}"
-        sheet.wrapped(" " * 13, f"{found['id']}: {kind}", "dim")
-        sheet.wrapped(" " * 13, _life(found), "dim")
-        for reason in found["evidence"][:2]:
-            sheet.wrapped(" " * 13, f"reason: {_short(reason)}")
-        for name in ("open", "fixed", "unknown"):
-            if found[name]:
-                sheet.wrapped(" " * 13, f"{name} {_ids(found[name])}", "green" if name == "fixed" else "")
-    if clusters:
-        sheet.heading("next")
-        sheet.line((f"  optimizer failures {facts['run']} --cluster {clusters[0]['id']}", ""))
-    return sheet.text
-
-
-def cluster_page(facts: dict[str, Any]) -> Text:
-    """One cluster with its rows."""
-    sheet = Sheet(width=out.width(), color=out.color())
-    mark = " (stand-in)" if facts["stand_in"] else ""
-    sheet.heading(f"{facts['label']}{mark}")
-    after = "?" if facts["after"] is None else facts["after"]
-    sheet.wrapped("", f"{facts['id']}, {facts['run']}: {facts['before']} -> {after} rows fail, seed -> winner", "dim")
-    sheet.wrapped("", _life(facts), "dim")
-    for row in facts["members"]:
-        sheet.heading(f"{row['id']}  {_passed(row['seed'])} -> {_passed(row['winner'])}")
-        sheet.fact("input", _short(" | ".join(f"{name}: {display(value)}" for name, value in row["inputs"].items())))
-        if row["expected"] is not None:
-            sheet.fact("wanted", _short(display(row["expected"])))
-        for who in ("seed", "winner"):
-            _answer(sheet, who, row[who])
-    return sheet.text
-
-
-def _answer(sheet: Sheet, who: str, answer: dict[str, Any] | None) -> None:
-    if answer is None:
-        sheet.fact(who, "was not run on this row", "dim")
-        return
-    sheet.fact(who, _short(answer["output"]) or f"no output: {answer['error']}")
-    if answer["reasons"]:
-        sheet.fact("", f"reason: {_short('; '.join(answer['reasons']))}", "dim")
-
-
-def _life(found: dict[str, Any]) -> str:
-    """`cause shrunk: 12, 5 rows in rounds 1 to 2`."""
-    rounds = found["rounds"]
-    sizes = ", ".join(str(one["rows"]) for one in rounds)
-    first, last = rounds[0]["round"], rounds[-1]["round"]
-    where = f"round {first}" if first == last else f"rounds {first} to {last}"
-    return f"cause {found['stage']}: {sizes} {'row' if sizes == '1' else 'rows'} in {where}"
-
-
-def _passed(answer: dict[str, Any] | None) -> str:
-    if answer is None:
-        return "not run"
-    if answer["error"]:
-        return "error"
-    return "passes" if answer["passed"] else "fails"
-
-
-def _clusters(reader: RunReader) -> dict[str, Cluster]:
-    """Cluster id -> as it was found first."""
-    known: dict[str, Cluster] = {}
-    for found in reader.clusters():
-        for cluster in found.clusters:
-            known.setdefault(cluster.id, cluster)
+def _details(reader: RunReader) -> dict[str, dict[str, Any]]:
+    """Cluster id -> what is said of it, as it was found first."""
+    known: dict[str, dict[str, Any]] = {}
+    for name, place, wanted, got, terms, evidence in reader.query(
+        "SELECT id, place, wanted, got, terms, evidence FROM clusters ORDER BY round, position"
+    ):
+        lists = {"wanted": wanted, "got": got, "terms": terms, "evidence": evidence}
+        known.setdefault(name, {"place": place, **{key: list(loads(STRINGS, text)) for key, text in lists.items()}})
     return known
 
 
-def _pair(reader: RunReader) -> tuple[str, str]:
-    seed, best = reader.seed(), reader.best()
-    first = seed.fingerprint if seed else reader.meta.seed_prompt
-    return first, best.fingerprint if best else first
-
-
-def _cluster(change: ClusterChange, found: Cluster) -> dict[str, Any]:
+def _cluster(change: ClusterChange, details: dict[str, Any]) -> dict[str, Any]:
+    for_it = frozenset(change.for_it)
     return {
         "id": change.id,
         "label": change.label,
+        "found": change.found,
+        "now": change.now,
         "before": change.before,
         "after": change.after,
         "stage": change.stage.value,
@@ -144,25 +139,29 @@ def _cluster(change: ClusterChange, found: Cluster) -> dict[str, Any]:
         "ids": list(change.ids),
         "share": change.share,
         "round": change.round,
-        "place": found.place,
-        "wanted": list(found.wanted),
-        "got": list(found.got),
-        "terms": list(found.terms),
-        "evidence": list(found.evidence),
-        "open": [row.example for row in change.rows if row.after is False],
-        "fixed": [row.example for row in change.rows if row.after is True and row.before is False],
+        **details,
+        "new": list(change.new),
+        "open": list(change.for_it),
+        "other": [row.example for row in change.rows if row.after is False and row.example not in for_it],
+        "fixed": [row.example for row in change.rows if row.after is True and row.before is not True],
         "unknown": [row.example for row in change.rows if row.after is None],
     }
 
 
-def _row(reader: RunReader, example: str, seed: str, winner: str) -> dict[str, Any]:
-    stored = reader.example(example)
+def _examples(asked: Asked, change: ClusterChange) -> list[dict[str, Any]]:
+    """Rows that stand for a cluster: those that still fail for it first."""
+    rest = [row.example for row in change.rows]
+    return [_row(asked, row) for row in list(dict.fromkeys([*change.new, *change.for_it, *rest]))[:EXAMPLES]]
+
+
+def _row(asked: Asked, example: str) -> dict[str, Any]:
+    stored = asked.reader.example(example)
     return {
         "id": example,
         "inputs": dict(stored.example.inputs) if stored else {},
         "expected": stored.example.expected if stored else None,
-        "seed": _result(reader, seed, example),
-        "winner": _result(reader, winner, example),
+        "seed": _result(asked.reader, asked.seed, example),
+        "winner": _result(asked.reader, asked.shown, example),
     }
 
 
@@ -175,7 +174,7 @@ def _result(reader: RunReader, candidate: str, example: str) -> dict[str, Any] |
         "output": result.output,
         "passed": result.passed,
         "score": result.score,
-        "reasons": [score.reason for score in result.scores if not score.passed],
+        "reasons": list(dict.fromkeys(score.reason for score in result.scores if not score.passed)),
         "error": f"{result.error.kind.value}: {result.error.message}" if result.error else "",
     }
 
@@ -195,13 +194,3 @@ def _chosen(changes: Sequence[ClusterChange], wanted: str) -> ClusterChange:
     listed = ", ".join(change.id for change in changes[:8])
     several = f"{len(begun or labelled)} clusters fit" if begun or labelled else "no cluster is called"
     raise UserError(f"{several} {wanted[:80]!r} ({hint}there are: {listed}; optimizer failures lists them)")
-
-
-def _ids(ids: Sequence[str]) -> str:
-    more = f", and {len(ids) - EXAMPLES} more" if len(ids) > EXAMPLES else ""
-    return f"{len(ids)}: {', '.join(ids[:EXAMPLES])}{more}"
-
-
-def _short(text: str) -> str:
-    line = " ".join(text.split())
-    return line if len(line) <= MOST_TEXT else f"{line[:MOST_TEXT]}..."

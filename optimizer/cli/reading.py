@@ -39,24 +39,33 @@ def show(run: options.Run = find.LATEST, as_json: options.Json = False) -> None:
 
 def failures(
     run: options.Run = find.LATEST,
+    version: Annotated[
+        str | None,
+        typer.Option(
+            "--version", metavar="NAME@vN", help="What fails under a version, not the winner.", show_default=False
+        ),
+    ] = None,
     cluster: Annotated[
         str | None,
-        typer.Option("--cluster", help="Every row of one cluster: its id, or words of its label.", show_default=False),
+        typer.Option("--cluster", help="The rows of one cluster: its id, or words of its label.", show_default=False),
     ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Rows of a cluster that are shown.")] = 3,
     as_json: options.Json = False,
 ) -> None:
     """List why rows failed, by cause.
 
-    How many of each cause failed before and fail now, with examples; --cluster shows every row of one.
+    How many rows failed for each cause when it was found and fail for it now: fixed, open, new, with examples.
     """
-    from optimizer.cli import failing
+    from optimizer.cli import failing, failing_page
 
-    with find.opened(run) as reader:
-        facts = failing.facts(reader) if cluster is None else failing.cluster_facts(reader, cluster)
+    asked = failing.asked(run, version)
+    with asked.reader:
+        most = None if as_json else limit
+        facts = failing.facts(asked) if cluster is None else failing.cluster_facts(asked, cluster, most)
     if as_json:
         out.data(facts)
     else:
-        out.page(failing.page(facts) if cluster is None else failing.cluster_page(facts))
+        out.page(failing_page.page(facts) if cluster is None else failing_page.cluster_page(facts))
 
 
 def case(
@@ -64,17 +73,18 @@ def case(
         str, typer.Argument(metavar="ROW", help="Id of a row, or the beginning of one.", show_default=False)
     ],
     run: options.Run = find.LATEST,
+    raw: Annotated[bool, typer.Option("--raw", help="Requests as sent and responses as received.")] = False,
     as_json: options.Json = False,
 ) -> None:
-    """Show one row: input, target, answers, reasons.
+    """Show one row: input, target, both answers, reasons.
 
-    Seed and winner side by side, with the raw messages that were sent.
+    Seed and winner with what changed word by word, cost, latency and the messages that were sent.
     """
-    from optimizer.cli import one_case
+    from optimizer.cli import one_case, one_case_page
 
     with find.opened(run) as reader:
         facts = one_case.facts(reader, row)
     if as_json:
         out.data(facts)
     else:
-        out.page(one_case.page(facts))
+        out.page(one_case_page.page(facts, raw=raw))

@@ -13,23 +13,66 @@ from optimizer.readers.provenance import ScoreRecord
 from optimizer.readers.versions import list_versions
 from optimizer.report.sheet import Sheet
 from optimizer.report.wording import counted, interval, percent, points
-from optimizer.store import RunReader
+from optimizer.store import RunReader, list_runs
 
 if TYPE_CHECKING:
     from rich.text import Text
 
 
+MOST_LOSERS = 20
+"""Trials of a run that are listed as values."""
+LOSERS_SHOWN = 3
+"""Trials that are shown on a page."""
+INDENT = "  "
+
+
 def versions(name: str | None) -> list[dict[str, Any]]:
-    """Every version of one prompt or of all, oldest first. Raises UserError for an unknown name, with the nearest."""
+    """Every version of one prompt or of all, as a tree in rows: a parent comes before what was made of it.
+
+    Raises UserError for an unknown name, with the nearest.
+    """
     names = sorted(path.name for path in find.PROMPTS.iterdir() if path.is_dir()) if find.PROMPTS.is_dir() else []
     if name is None:
-        return [_version(path) for known in names for path in list_versions(find.PROMPTS / known)]
+        return [version for known in names for version in _tree(known)]
     wanted = name.partition("@")[0]
     if wanted not in names:
         match = near(wanted, names)
         hint = f"did you mean {match!r}? " if match else ""
         raise UserError(f"no prompt {wanted[:80]!r} under prompts ({hint}there are: {', '.join(names[:20]) or 'none'})")
-    return [_version(path) for path in list_versions(find.PROMPTS / wanted)]
+    return _tree(wanted)
+
+
+def _tree(name: str) -> list[dict[str, Any]]:
+    """Versions of one prompt, each with its depth, and the runs that began with it and gave no version."""
+    found = [_version(path) for path in list_versions(find.PROMPTS / name)]
+    refs = {version["ref"] for version in found}
+    wrote = {version["run"] for version in found}
+    begun = _runs_by_seed()
+    rows: list[dict[str, Any]] = []
+    queue = [(version, 0) for version in reversed(found) if version["parent"] not in refs]
+    seen: set[str] = set()
+    while queue:
+        version, depth = queue.pop()
+        if version["ref"] in seen:
+            continue
+        seen.add(version["ref"])
+        without = [run for run in begun.get(version["fingerprint"], ()) if run["run"] not in wrote]
+        rows.append({**version, "depth": depth, "runs_without_version": without})
+        queue += [(child, depth + 1) for child in reversed(found) if child["parent"] == version["ref"]]
+    # Versions that name each other as parents hang on no root.
+    return rows + [
+        {**version, "depth": 0, "runs_without_version": []} for version in found if version["ref"] not in seen
+    ]
+
+
+def _runs_by_seed() -> dict[str, list[dict[str, Any]]]:
+    """Fingerprint of a prompt -> the runs that began with it."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for info in list_runs(find.ROOT):
+        if info.status is not None:
+            told = {"run": info.id, "status": info.status.value, "verdict": info.verdict and info.verdict.value}
+            found.setdefault(info.seed, []).append(told)
+    return found
 
 
 def _version(path: Path) -> dict[str, Any]:
@@ -37,6 +80,7 @@ def _version(path: Path) -> dict[str, Any]:
     origin = loaded.provenance
     scores = origin.scores if origin else {}
     test = scores.get("test")
+    stand_in, losers = _of_run(origin.run, loaded.prompt.fingerprint) if origin and origin.run else (None, [])
     return {
         "ref": loaded.prompt.ref,
         "path": str(path),
@@ -50,18 +94,28 @@ def _version(path: Path) -> dict[str, Any]:
         "lines": len(loaded.prompt.lines),
         "fingerprint": loaded.prompt.fingerprint,
         "edited_by_hand": loaded.edited_by_hand,
-        "stand_in": _is_stand_in(origin.run) if origin and origin.run else None,
+        "stand_in": stand_in,
+        "losers": losers,
     }
 
 
-def _is_stand_in(run: str) -> bool | None:
-    """Whether the run's figures come from the offline stand-in; None where the run is gone."""
+def _of_run(run: str, winner: str) -> tuple[bool | None, list[dict[str, Any]]]:
+    """Whether a run's figures come from the stand-in, and its best trials that lost; (None, []) where it is gone."""
     try:
         with RunReader(find.ROOT, run) as reader:
-            return reader.meta.stand_in
+            rows = reader.query(_LOSERS, winner, reader.meta.seed_prompt, MOST_LOSERS)
+            names = ("round", "trial", "fingerprint", "rows", "val", "partial", "reason")
+            losers = [dict(zip(names, row, strict=True)) for row in rows]
+            return reader.meta.stand_in, [{**loser, "partial": bool(loser["partial"])} for loser in losers]
     except (UserError, StoreError):
         # Gone, damaged or of another workspace: the version says all that is known.
-        return None
+        return None, []
+
+
+_LOSERS = """
+SELECT round, number, candidate, rows, score, partial, reason FROM trials
+WHERE candidate NOT IN (?, ?) AND score IS NOT NULL ORDER BY partial, score DESC, round, number LIMIT ?
+"""
 
 
 def _score(score: ScoreRecord | None) -> dict[str, Any] | None:
@@ -77,7 +131,7 @@ def _score(score: ScoreRecord | None) -> dict[str, Any] | None:
 
 
 def page(found: list[dict[str, Any]]) -> Text:
-    """The versions on a page."""
+    """The versions on a page, children further in than their parent."""
     sheet = Sheet(width=out.width(), color=out.color())
     for version in found:
         sheet.blank()
@@ -90,10 +144,12 @@ def _told(sheet: Sheet, version: dict[str, Any]) -> None:
     changed = "  edited by hand since it was measured" if version["edited_by_hand"] else ""
     verdict = version["verdict"] or ("not tested" if version["run"] else "written by hand")
     verdict += ", unproven" if version["proven"] is False else ""
-    sheet.wrapped("", f"{version['ref']}  {verdict}{mark}{changed}", "bold")
+    # A deep tree stays readable on a narrow screen.
+    room = INDENT * min(version["depth"], 8)
+    sheet.wrapped(room, f"{version['ref']}  {verdict}{mark}{changed}", "bold")
     made = f"{counted(version['edits'], 'edit')} to {version['parent']}, " if version["parent"] else ""
     run = f", run {version['run']}" if version["run"] else ""
-    sheet.wrapped("    ", f"{made}{counted(version['lines'], 'line')}{run}", "dim")
+    sheet.wrapped(f"{room}    ", f"{made}{counted(version['lines'], 'line')}{run}", "dim")
     for name, caution in (("test", ""), ("val", ", optimistic")):
         score = version[name]
         if score is not None:
@@ -101,4 +157,18 @@ def _told(sheet: Sheet, version: dict[str, Any]) -> None:
             gain = (
                 f"{points(score['gain'])} points {interval(score['ci'])}, {counted(score['n'], 'row')}{caution}{mark}"
             )
-            sheet.wrapped(f"    {name:<5} ", f"{went}  {gain}")
+            sheet.wrapped(f"{room}    {name:<5} ", f"{went}  {gain}")
+    _lost(sheet, room, version, mark)
+
+
+def _lost(sheet: Sheet, room: str, version: dict[str, Any], mark: str) -> None:
+    """Trials of its run that lost, and runs that made no version of it."""
+    for number, loser in enumerate(version["losers"][:LOSERS_SHOWN]):
+        dropped = ", dropped" if loser["partial"] else ""
+        told = f"round {loser['round']} trial {loser['trial']}: {percent(loser['val'])}"
+        rows = counted(loser["rows"], "val row")
+        sheet.wrapped(f"{room}    {'lost' if not number else '':<5} ", f"{told} on {rows}{dropped}{mark}", "dim")
+    if len(version["losers"]) > LOSERS_SHOWN:
+        sheet.wrapped(f"{room}          ", f"and {len(version['losers']) - LOSERS_SHOWN} more trials (--json)", "dim")
+    for run in version["runs_without_version"]:
+        sheet.wrapped(f"{room}    tried ", f"{run['verdict'] or run['status']}: run {run['run']}, no version", "dim")

@@ -42,7 +42,10 @@ def log(
     ] = None,
     as_json: options.Json = False,
 ) -> None:
-    """List the versions of a prompt: parent, run, scores, verdict."""
+    """List the versions of a prompt as a tree: parent, run, scores, verdict.
+
+    With the trials that lost to each version, and the runs that found nothing better.
+    """
     from optimizer.cli import version_list
 
     found = version_list.versions(name)

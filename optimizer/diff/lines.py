@@ -6,7 +6,7 @@ import difflib
 import itertools
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from optimizer.alignment import Pair, aligned
@@ -40,11 +40,21 @@ class Price:
     cluster: str = ""
     """Label of the cluster that it aims at."""
     worth: float | None = None
-    """Score with it minus score without it on val, in [-1, 1]; None where it was not measured."""
+    """Score with it minus score without it on train and val, in [-1, 1]; None where it was not measured."""
     ci: tuple[float, float] | None = None
     """95% interval; optimistic."""
     label: str = ""
     """`earns`, `hurts` or `not measurable`; empty where it was not priced."""
+    raw: float | None = None
+    """The worth before it was shrunk."""
+    rows: int = 0
+    """Rows that judged it."""
+    with_line: str = ""
+    """Id of the line that it only works together with."""
+    fixed: tuple[str, ...] = ()
+    """Rows that pass only with it."""
+    broken: tuple[str, ...] = ()
+    """Rows that pass only without it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -95,12 +105,25 @@ class PromptDiff:
         """Lines that differ."""
         return tuple(line for line in self.lines if line.change != SAME)
 
+    @property
+    def hunks(self) -> tuple[tuple[int, LineChange], ...]:
+        """Lines that differ, each with the number of its hunk: changes with no unchanged line between are one."""
+        found: list[tuple[int, LineChange]] = []
+        number, last = 0, -2
+        for place, line in enumerate(self.lines):
+            if line.change == SAME:
+                continue
+            number += place != last + 1 or line.message != self.lines[last].message
+            found.append((number, line))
+            last = place
+        return tuple(found)
+
     def to_json(self) -> dict[str, Any]:
         """The diff as plain values."""
         return {
             "before": _version(self.before),
             "after": _version(self.after),
-            "lines": [_json_line(line) for line in self.changes],
+            "lines": [{"hunk": number, **_json_line(line)} for number, line in self.hunks],
             "unchanged": len(self.lines) - len(self.changes),
             "settings": list(self.settings),
             "flips": {
@@ -166,12 +189,20 @@ class _Prices:
 
 def _price(judged: EditJudged | None, worth: LineWorth | None, labels: Mapping[str, str]) -> Price:
     aimed = "" if judged is None else labels.get(judged.edit.cluster, "")
-    return Price(
-        why="" if judged is None else judged.edit.why,
-        cluster=worth.cluster if worth is not None and worth.cluster else aimed,
-        worth=None if worth is None else worth.worth,
-        ci=None if worth is None else worth.ci,
-        label="" if worth is None else worth.label,
+    known = Price(why="" if judged is None else judged.edit.why, cluster=aimed)
+    if worth is None:
+        return known
+    return replace(
+        known,
+        cluster=worth.cluster or aimed,
+        worth=worth.worth,
+        ci=worth.ci,
+        label=worth.label,
+        raw=worth.raw,
+        rows=worth.rows,
+        with_line=worth.with_line,
+        fixed=worth.fixed,
+        broken=worth.broken,
     )
 
 
@@ -187,7 +218,7 @@ def _changes(number: int, role: str, pairs: Iterable[Pair], prices: _Prices | No
             role=role,
             before=before,
             after=after,
-            words=_words(before.content, after.content) if change == REPLACED and before and after else (),
+            words=words(before.content, after.content) if change == REPLACED and before and after else (),
             price=prices.of(before, after) if prices is not None and change != SAME else None,
         )
 
@@ -208,7 +239,8 @@ def _role(old: PromptMessage | None, new: PromptMessage | None) -> str:
     return " -> ".join(roles)
 
 
-def _words(before: str, after: str) -> tuple[Words, ...]:
+def words(before: str, after: str) -> tuple[Words, ...]:
+    """Two texts word by word: what stayed, went and came, in order."""
     old, new = _WORD.findall(before), _WORD.findall(after)
     found: list[Words] = []
     for tag, start, end, new_start, new_end in difflib.SequenceMatcher(None, old, new, False).get_opcodes():
@@ -256,4 +288,9 @@ def _json_line(line: LineChange) -> dict[str, Any]:
         "worth": price.worth if price else None,
         "ci": list(price.ci) if price and price.ci else None,
         "label": price.label if price else None,
+        "raw": price.raw if price else None,
+        "rows": price.rows if price else 0,
+        "with": (price.with_line or None) if price else None,
+        "fixed": list(price.fixed) if price else [],
+        "broken": list(price.broken) if price else [],
     }

@@ -86,7 +86,17 @@ def _told(price: Price | None, stand_in: bool) -> Iterator[str]:
         yield f"why: {'; '.join(part for part in (price.cluster, price.why) if part)}"
     if price.label:
         figure = "not measured" if price.worth is None else f"{points(price.worth)} {interval(price.ci)} {price.label}"
-        yield f"worth: {figure} (val, optimistic{', stand-in' if stand_in else ''})"
+        beside = f" with {price.with_line}" if price.with_line else ""
+        judged = f"{counted(price.rows, 'row')}, " if price.rows else ""
+        # Rows of train and val judge a line: optimistic, as every figure that chose.
+        yield f"worth: {figure}{beside} ({judged}optimistic{', stand-in' if stand_in else ''})"
+    for what, rows in (("fixed", price.fixed), ("broken", price.broken)):
+        if rows:
+            yield f"{what} by it: {len(rows)}: {_ids(rows, 4)}"
+
+
+def _ids(rows: Sequence[str], most: int) -> str:
+    return ", ".join(rows[:most]) + (f", and {len(rows) - most} more" if len(rows) > most else "")
 
 
 def _render_flips(sheet: Sheet, found: PromptDiff) -> None:
@@ -98,5 +108,4 @@ def _render_flips(sheet: Sheet, found: PromptDiff) -> None:
         sheet.fact(split.value, told + (" (stand-in)" if found.stand_in else ""))
         for what, rows, style in (("fixed", flipped.fixed, "green"), ("broken", flipped.broken, "red")):
             if rows:
-                more = f", ... and {len(rows) - MOST_IDS} more" if len(rows) > MOST_IDS else ""
-                sheet.fact("", f"{what}: {', '.join(rows[:MOST_IDS])}{more}", style)
+                sheet.fact("", f"{what}: {_ids(rows, MOST_IDS)}", style)

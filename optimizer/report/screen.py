@@ -197,14 +197,14 @@ def _clusters(sheet: Sheet, facts: Facts) -> None:
     clusters = facts["clusters"]
     if not clusters:
         return
-    sheet.heading("why it failed: train rows that fail, before -> after")
+    sheet.heading("why it failed: train rows that fail for each cause, when it was found -> now")
     for found in clusters[:MOST_CLUSTERS]:
-        after = f"{found['after']:>4}" if found["after"] is not None else "   ?"
+        after = f"{found['now']:>4}" if found["now"] is not None else "   ?"
         room = sheet.width - 24 - (len(STAND_IN) + 3 if facts["stand_in"] else 0)
         mark = f" ({STAND_IN})" if facts["stand_in"] else ""
         told = (f"{found['stage']:<6}  ", _STAGES[found["stage"]])
-        sheet.line((f" {found['before']:>4} -> {after}  ", "bold"), told, (clip(found["label"], room) + mark, ""))
-        if found["after"] is None:
+        sheet.line((f" {found['found']:>4} -> {after}  ", "bold"), told, (clip(found["label"], room) + mark, ""))
+        if found["now"] is None:
             sheet.wrapped(" " * 15, f"{counted(found['unknown'], 'row')} without a score under the winner", "dim")
     if len(clusters) > MOST_CLUSTERS:
         sheet.line((f" ... and {len(clusters) - MOST_CLUSTERS} more", "dim"))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from optimizer.dataset import Split
 from optimizer.errors import ErrorKind
 from optimizer.lifecycle import Sighting, Stage, lives, since_found
+from optimizer.store.by_cause import Breaks, Cause, breaks, causes
 from optimizer.store.codec import loads
 from optimizer.store.reader import RunReader
 from optimizer.store.records import STRINGS
@@ -88,6 +89,20 @@ class ClusterChange:
     """Each round from the one on in which it was found."""
     stage: Stage = Stage.OPEN
     """What has become of it since it was found: under the winner where its rows are known, else in the last round."""
+    for_it: tuple[str, ...] = ()
+    """Members that fail under the winner for this very cause; the other failing ones fail for something else."""
+    new: tuple[str, ...] = ()
+    """Rows of train that passed under the seed, are no members, and fail under the winner for this cause."""
+
+    @property
+    def found(self) -> int:
+        """Rows that failed for this cause when it was found."""
+        return self.history[0].rows if self.history else self.before
+
+    @property
+    def now(self) -> int | None:
+        """Rows that fail for this cause under the winner; None where a member is not known."""
+        return None if self.unknown else len(self.for_it) + len(self.new)
 
     @property
     def before(self) -> int:
@@ -176,6 +191,8 @@ def cluster_changes(reader: RunReader, seed: str, winner: str) -> tuple[ClusterC
         for candidate in dict.fromkeys((seed, winner))
         for example, passed in reader.query(_PASSED, candidate)
     }
+    ways, failing = causes(reader), breaks(reader, winner)
+    passed = _passing(reader, seed) if seed != winner else frozenset()
     changes = []
     for life in lives(sightings):
         label, number, share = found[life.id]
@@ -191,10 +208,34 @@ def cluster_changes(reader: RunReader, seed: str, winner: str) -> tuple[ClusterC
         change = ClusterChange(
             id=life.id, label=label, round=number, share=share, rows=rows, ids=life.ids[1:], history=history
         )
+        change = _by_cause(change, _all_ways(ways, life.ids), failing, passed)
         # The last round may have been before the last change of the prompt.
-        sizes = life.sizes if rounds[-1][1] == winner else _with_winner(life.sizes, change.after)
+        sizes = _until_now(life.sizes, change.now, same=rounds[-1][1] == winner)
         changes.append(replace(change, stage=since_found(sizes)))
     return tuple(sorted(changes, key=lambda change: (-change.before, change.round, -change.share, change.id)))
+
+
+def _by_cause(change: ClusterChange, cause: Cause, failing: Breaks, passed: frozenset[str]) -> ClusterChange:
+    """The change with the rows that fail for this cause."""
+    members = frozenset(row.example for row in change.rows)
+    return replace(
+        change,
+        for_it=tuple(sorted(failing.of(cause, members))),
+        new=tuple(sorted(failing.others(cause, members, passed & failing.rows.keys()))),
+    )
+
+
+def _all_ways(causes: Mapping[str, Cause], ids: Sequence[str]) -> Cause:
+    """How a cause broke under all ids that it had."""
+    known = [causes[name] for name in ids if name in causes]
+    return Cause(
+        ways=set().union(*(cause.ways for cause in known)), wanted=set().union(*(cause.wanted for cause in known))
+    )
+
+
+def _passing(reader: RunReader, candidate: str) -> frozenset[str]:
+    rows = reader.query("SELECT example FROM results WHERE candidate = ? AND split = 'train' AND passed = 1", candidate)
+    return frozenset(str(row) for (row,) in rows)
 
 
 def _sightings(
@@ -221,9 +262,11 @@ def _sightings(
     return first, list(seen.values())
 
 
-def _with_winner(sizes: tuple[int, ...], after: int | None) -> tuple[int, ...]:
-    """Rows in each round and under a winner that came after them: at most those that fail for any cause."""
-    return sizes if after is None else (*sizes, min(sizes[-1], after))
+def _until_now(sizes: tuple[int, ...], now: int | None, *, same: bool) -> tuple[int, ...]:
+    """Rows in each round and under the winner; `same` where the last round looked at the winner itself."""
+    if now is None:
+        return sizes
+    return (*sizes[:-1], now) if same else (*sizes, now)
 
 
 def row_errors(reader: RunReader, *candidates: str) -> tuple[RowError, ...]:

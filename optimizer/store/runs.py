@@ -37,6 +37,8 @@ class RunInfo:
     """Unix time; 0 where the run cannot be read."""
     stand_in: bool = False
     """True where the model was the offline stand-in."""
+    seed: str = ""
+    """Fingerprint of the prompt that it began with."""
     problem: str = ""
     """Why the run cannot be read, or the error that it ended with."""
 
@@ -144,5 +146,6 @@ def _read(reader: RunReader) -> RunInfo:
         calls=int(reader.query("SELECT COUNT(*) FROM calls WHERE state <> ?", SAVED)[0][0]),
         started=reader.started,
         stand_in=reader.meta.stand_in,
+        seed=reader.meta.seed_prompt,
         problem=reader.failure,
     )
