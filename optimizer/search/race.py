@@ -14,6 +14,7 @@ from optimizer.dataset import Example
 from optimizer.evaluator import Bench, Purpose
 from optimizer.prompt import Prompt
 from optimizer.results import Evaluation
+from optimizer.search.again import settled
 from optimizer.stats import differences_of, posterior_better, signs
 
 BLOCKS = 4
@@ -45,11 +46,13 @@ def blocks(rows: Sequence[Example]) -> list[Sequence[Example]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-async def race(bench: Bench, candidate: Prompt, incumbent: Evaluation, purpose: Purpose) -> Race:
+async def race(
+    bench: Bench, candidate: Prompt, champion: Prompt, incumbent: Evaluation, purpose: Purpose
+) -> Race:
     """Score a candidate on val, block by block, and drop it early when it clearly loses.
 
-    The drop is a sequential look at a Beta posterior: it errs on the side of dropping an equal candidate (which
-    costs nothing but that candidate), never of claiming a gain.
+    The drop is a sequential look at a Beta posterior. Rows that would drop a candidate are asked again first, on both
+    sides: a champion is the best of many, so its rows were lucky ones, and an equal candidate would often go by luck.
     """
     seen: list[Example] = []
     parts = blocks(bench.val)
@@ -60,8 +63,13 @@ async def race(bench: Bench, candidate: Prompt, incumbent: Evaluation, purpose: 
         differences = list(differences_of(incumbent, evaluation).values())
         found = signs(differences)
         better = posterior_better(found.up, found.down)
-        if number < len(parts) and found.discordant >= LEAST_DISCORDANT and better <= HOPELESS:
-            reason = f"dropped after {len(seen)} rows: {found.up} up, {found.down} down against the best so far"
+        if number == len(parts) or found.discordant < LEAST_DISCORDANT or better > HOPELESS:
+            continue
+        before = incumbent.only([row.id for row in seen])
+        sure = await settled(bench, (champion, candidate), (before, evaluation), seen, purpose)
+        up, down = len(sure.up), len(sure.down)
+        if up + down >= LEAST_DISCORDANT and posterior_better(up, down) <= HOPELESS:
+            reason = f"dropped after {len(seen)} rows: {up} up, {down} down for good against the best so far"
             return Race(evaluation=evaluation, partial=True, gain=_mean(differences), reason=reason)
     return Race(
         evaluation=evaluation,

@@ -196,7 +196,7 @@ class _Hunt:
         candidate = self.space.candidate(choices)
         await self._progress()
         await self._made(candidate, self.space.edits(choices))
-        ended = await race(self.bench, candidate, self.champion.val, self._purpose)
+        ended = await race(self.bench, candidate, self.champion.prompt, self.champion.val, self._purpose)
         value = self.champion.mean + ended.gain
         reason = ended.reason
         if not ended.partial:
