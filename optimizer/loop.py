@@ -8,7 +8,7 @@ running it again: what is known is not asked again, and nothing depends on the c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from optimizer.attribute import Known, Priced, attribute
@@ -24,6 +24,7 @@ from optimizer.protect import broken
 from optimizer.prune import joined, prune
 from optimizer.rebase import is_due, second_base
 from optimizer.results import Evaluation
+from optimizer.rethink import is_doubtful, rethought
 from optimizer.round import RunState, one_round, progress, searching
 from optimizer.search.study import Champion
 from optimizer.stats import compare
@@ -79,7 +80,7 @@ async def run(bench: Bench, seed: Prompt, proposers: Proposers, ends: Ends) -> F
     state = replace(await baseline(bench, seed), rewritten=proposers.author is None)
     while not state.stopped:
         try:
-            state = await (second_base if is_due(state) else one_round)(bench, proposers, state)
+            state = await step(state)(bench, proposers, state)
         except BudgetExceeded as error:
             state = await _cut_short(bench, state, error)
     state = await answered(bench, state)
@@ -87,6 +88,13 @@ async def run(bench: Bench, seed: Prompt, proposers: Proposers, ends: Ends) -> F
     priced = await price(bench, state)
     ends.release()
     return await finish(bench, ends, state, await checked(bench, state, priced, (state.champion, best)))
+
+
+def step(state: RunState) -> Callable[[Bench, Proposers, RunState], Awaitable[RunState]]:
+    """What comes next while the rounds go on."""
+    if is_due(state):
+        return second_base
+    return rethought if is_doubtful(state) else one_round
 
 
 async def baseline(bench: Bench, seed: Prompt) -> RunState:

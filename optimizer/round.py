@@ -63,6 +63,12 @@ class RunState:
     """Whether no whole-prompt rewrite is left to try: one was, or no model writes any."""
     idle: str = ""
     """Why nothing was left to propose; empty where that is not so."""
+    doubted: frozenset[str] = frozenset()
+    """Texts of lines that were taken out and found anew, or not."""
+    weighed: str = ""
+    """Fingerprint of a champion none of whose lines is left to doubt."""
+    ending: str = ""
+    """Why the rounds would end, were no line doubted; empty where that is not so."""
     stopped: str = ""
     """Why the rounds ended; empty while they go on."""
     refused: str = ""
@@ -82,8 +88,10 @@ async def one_round(bench: Bench, proposers: Proposers, state: RunState) -> RunS
     state = state if stop else await _confirmed(bench, state, number)
     clusters = cluster(examples, state.train)
     await bench.tell(ClustersFound(round=number, candidate=champion.fingerprint, clusters=clusters))
+    if stop and state.barren >= BARREN_ROUNDS:
+        return replace(state, ending=stop)
     if stop:
-        return await _stopped(bench, state, stop if clusters else "no train row fails")
+        return await stopped(bench, state, stop if clusters else "no train row fails")
     await progress(bench, "proposing", number, state)
     proposals = proposals_for(champion, clusters, state.train, examples, state.attempts, state.shown)
     if not proposals:
@@ -156,7 +164,7 @@ async def looked_anew(bench: Bench, state: RunState, reason: str) -> RunState:
     number = state.round + 1
     cost = bench.evaluator.cost(prompt, bench.train)
     if not cost or cost + bench.evaluator.requests(bench.val) > bench.plan.left(Phase.SEARCH):
-        return await _stopped(bench, state, reason)
+        return replace(state, ending=reason)
     train = await bench.evaluator.evaluate(prompt, bench.train, searching(Split.TRAIN, number))
     await bench.tell(
         Decided(kind="look anew", round=number, reason=f"{reason}: all train rows are scored with the best prompt")
@@ -299,7 +307,7 @@ def causes(made: Sequence[Edit], screened: Sequence[Screened], proposals: Mappin
     return found
 
 
-async def _stopped(bench: Bench, state: RunState, reason: str) -> RunState:
+async def stopped(bench: Bench, state: RunState, reason: str) -> RunState:
     await bench.tell(Decided(kind="stop", round=state.round, reason=reason))
     return replace(state, stopped=reason)
 
