@@ -46,7 +46,7 @@ async def rethought(bench: Bench, proposers: Proposers, state: RunState) -> RunS
     if nothing_to_do(bench, replace(state, barren=0)) or not _affords(bench, champion.prompt):
         return await _none(bench, state)
     train = await bench.evaluator.evaluate(champion.prompt, bench.train, searching(Split.TRAIN, number))
-    doubted = doubts(champion.prompt, bench, (train, champion.val), state.doubted)
+    doubted = doubts(bench, state, (train, champion.val))
     if not doubted:
         return await _none(bench, state)
     reason = state.ending or "the last round brought nothing better"
@@ -83,19 +83,29 @@ def _affords(bench: Bench, prompt: Prompt) -> bool:
     return cost + 2 * bench.evaluator.requests([*bench.train, *bench.val]) <= bench.plan.left(Phase.SEARCH)
 
 
-def doubts(
-    prompt: Prompt, bench: Bench, known: Sequence[Evaluation], before: Collection[str]
-) -> list[Line]:
-    """Lines that most wrong answers follow, but for locked ones and those doubted before."""
+def doubts(bench: Bench, state: RunState, known: Sequence[Evaluation]) -> list[Line]:
+    """Lines that most wrong answers follow; of the seed's own only those that a proposer would have changed in vain.
+
+    Locked lines, those that the output's format needs and those doubted before are left out.
+    """
+    prompt = state.champion.prompt
     rows = {row.id: row for row in (*bench.train, *bench.val)}
     count: Counter[str] = Counter()
     for evaluation in known:
         for result in evaluation.failures:
             said = _words(result.output) - _words(display(rows[result.example].expected))
             count.update(followed(prompt, said))
-    free = [line for line in prompt.lines if line.content not in before and count[line.id] >= LEAST_WRONG]
-    free = [line for line in free if objection(_removal(line), prompt, frozenset()) is None]
-    return sorted(free, key=lambda line: -count[line.id])[:MOST_DOUBTED]
+    own = {line.content for line in state.seed.lines}
+    named = {attempt.edit.target for tried in state.attempts.values() for attempt in tried}
+    found = [
+        line
+        for line in prompt.lines
+        if count[line.id] >= LEAST_WRONG
+        and line.content not in state.doubted
+        and (line.content not in own or line.id in named)
+        and objection(_removal(line), prompt, frozenset()) is None
+    ]
+    return sorted(found, key=lambda line: -count[line.id])[:MOST_DOUBTED]
 
 
 def followed(prompt: Prompt, said: Collection[str]) -> list[str]:
@@ -184,7 +194,8 @@ async def _touched(bench: Bench, champion: Champion, searched: Space, found: Fou
     told = f"of the answers that these lines touch {up} got better and {down} worse"
     sure = await settled(bench, (champion.prompt, candidate), (champion.val, val), bench.val, searching(Split.VAL, number))
     fell = broken(champion.val, val, bench.protected)
-    if fell or len(sure.down) > len(sure.up) or up <= down or posterior_better(up, down) <= BELIEVED:
+    worse = posterior_better(len(sure.down), len(sure.up)) > BELIEVED
+    if fell or worse or up <= down or posterior_better(up, down) <= BELIEVED:
         return replace(found, reason=f"{found.reason}; {told}")
     return replace(found, best=Champion(prompt=candidate, val=val), edits=edits, reason=told)
 
