@@ -9,9 +9,8 @@ are one candidate.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from optimizer.attribute import NO_CAUSE
 from optimizer.cluster import cluster
@@ -19,15 +18,16 @@ from optimizer.dataset import Split, display
 from optimizer.edits import Edit, Op, Slot, apply
 from optimizer.evaluator import Bench, by_id, judges
 from optimizer.events import CandidateMade, ClustersFound, Decided
-from optimizer.mutate.propose import Proposers, affordable, proposals_for, propose
+from optimizer.failures import Cluster
+from optimizer.mutate.propose import Proposers, proposals_for, propose
 from optimizer.mutate.validate import objection
 from optimizer.outcome import Phase
 from optimizer.prompt import Line, Prompt
 from optimizer.protect import broken
 from optimizer.results import Evaluation
-from optimizer.round import RunState, accepted, joined, nothing_to_do, own_lines, progress, searching, stopped
+from optimizer.round import RunState, accepted, is_right, joined, nothing_to_do, own_lines, progress, searching, stopped
 from optimizer.search.again import again, settled
-from optimizer.search.screen import Candidates, Screened, Screening, screen
+from optimizer.search.screen import Candidates, screen
 from optimizer.search.space import Space, space
 from optimizer.search.study import BELIEVED, Champion, Found, search
 from optimizer.stats import posterior_better
@@ -45,10 +45,12 @@ async def rethought(bench: Bench, proposers: Proposers, state: RunState) -> RunS
     number = state.round + 1
     if nothing_to_do(bench, replace(state, barren=0)) or not _affords(bench, champion.prompt):
         return await _none(bench, state)
+    unasked = [row.id for row in bench.train if bench.evaluator.cost(champion.prompt, [row])]
     train = await bench.evaluator.evaluate(champion.prompt, bench.train, searching(Split.TRAIN, number))
+    fresh = {row: train.results[row] for row in unasked}
     doubted = doubts(bench, state, (train, champion.val))
     if not doubted:
-        return await _none(bench, state)
+        return await _none(bench, replace(state, train=joined(state.train, fresh)))
     reason = state.ending or "the last round brought nothing better"
     await bench.tell(
         Decided(
@@ -61,7 +63,7 @@ async def rethought(bench: Bench, proposers: Proposers, state: RunState) -> RunS
     state = replace(state, doubted=state.doubted | {line.content for line in doubted})
     after = await _tried(bench, proposers, state, train, doubted)
     if after.champion is champion:
-        return replace(after, barren=state.barren)
+        return replace(after, barren=state.barren, train=joined(after.train, fresh))
     return replace(after, ending="")
 
 
@@ -118,40 +120,37 @@ def followed(prompt: Prompt, said: Collection[str]) -> list[str]:
 async def _tried(
     bench: Bench, proposers: Proposers, state: RunState, train: Evaluation, doubted: Sequence[Line]
 ) -> RunState:
-    number, champion = state.round + 1, state.champion.prompt
+    """A round without these lines: what fails then is proposed for and screened, and weighed with their removal."""
+    number, champion, own = state.round + 1, state.champion.prompt, own_lines(state.seed)
     removals = tuple(_removal(line) for line in doubted)
     base = apply(champion, removals)
     await bench.tell(CandidateMade(prompt=base, round=number, origin="rethink", parent=champion.fingerprint))
     theirs = _rows_of(state, doubted)
-    rows = [row for row in judges(base, bench.train) if row.id in theirs or not train.results[row.id].passed]
+    rows = [row for row in judges(base, bench.train) if row.id in theirs or not is_right(train, row.id)]
     without = await bench.evaluator.evaluate(base, rows, searching(Split.TRAIN, number))
     known = joined(train, without.results)
-    clusters = [found for found in cluster(by_id(bench.train), known) if _is_theirs(found, theirs)]
-    await bench.tell(ClustersFound(round=number, candidate=base.fingerprint, clusters=tuple(clusters)))
-    proposals = proposals_for(base, clusters, known, by_id(bench.train), {}, {})
-    proposals = dict(list(proposals.items())[: affordable(bench)])
+    clusters = tuple(found for found in cluster(by_id(bench.train), known) if _is_asked(found, theirs))
+    await bench.tell(ClustersFound(round=number, candidate=base.fingerprint, clusters=clusters))
+    proposals = proposals_for(base, clusters, known, by_id(bench.train), {})
     brought = await propose(bench, proposers, proposals, number)
     await progress(bench, "screening", number, state)
-    screening = await screen(
-        bench,
-        Candidates(
-            champion=base,
-            base=known,
-            proposals=brought.proposals,
-            edits=brought.edits,
-            own=own_lines(state.seed),
-            keep_calls=bench.evaluator.requests([*bench.train, *bench.train, *bench.val]),
-        ),
-        number,
+    keep_calls = bench.evaluator.requests([*bench.train, *bench.train, *bench.val])
+    wanted = Candidates(
+        champion=base, base=known, proposals=brought.proposals, edits=brought.edits, own=own, keep_calls=keep_calls
     )
+    screening = await screen(bench, wanted, number)
     if not any(item.passed for item in screening.edits):
         await bench.tell(Decided(kind="reject", round=number, reason="nothing was found in place of these lines"))
         return replace(state, round=number)
-    made = space(champion, screening.edits, own_lines(state.seed), screening.behind)
-    slots = (*(Slot(id=edit.slot, edits=(edit,)) for edit in removals), *made.slots)
-    searched = replace(made, slots=slots)
-    news = [replace(item, mended=tuple(row for row in item.mended if not train.results[row].passed)) for item in screening.edits]
-    found = await search(bench, state.champion, searched, news, number, state.baseline.mean)
+    adds = space(champion, screening.edits, own, screening.behind)
+    slots = (*(Slot(id=edit.slot, edits=(edit,)) for edit in removals), *adds.slots)
+    searched = replace(adds, slots=slots)
+    # Rows that were right before speak for no edit: they fail for want of the line that was taken out.
+    gains = [
+        replace(item, mended=tuple(row for row in item.mended if not is_right(state.train, row)))
+        for item in screening.edits
+    ]
+    found = await search(bench, state.champion, searched, gains, number, state.baseline.mean)
     if found.best is state.champion:
         found = await _touched(bench, state.champion, searched, found, number)
     return await accepted(bench, state, screening, brought, found)
@@ -167,8 +166,9 @@ def _rows_of(state: RunState, doubted: Sequence[Line]) -> set[str]:
     return {row for cause in made for row in cause.mended | cause.shown}
 
 
-def _is_theirs(found: Any, rows: Collection[str]) -> bool:
-    return any(member.example.id in rows for member in found.members) or len(found.members) > 1
+def _is_asked(found: Cluster, rows: Collection[str]) -> bool:
+    """Whether a cause is worth a call here: it holds a row of a line that was taken out, or is none of one row."""
+    return len(found.members) > 1 or found.members[0].example.id in rows
 
 
 async def _touched(bench: Bench, champion: Champion, searched: Space, found: Found, number: int) -> Found:
@@ -184,17 +184,18 @@ async def _touched(bench: Bench, champion: Champion, searched: Space, found: Fou
     rows = [*bench.train, *bench.val]
     if 2 * bench.evaluator.requests(rows) > bench.plan.left(Phase.SEARCH):
         return found
-    old = await again(bench, champion.prompt, rows, searching(Split.TRAIN, number))
-    await bench.tell(CandidateMade(prompt=candidate, round=number, origin="rethink", parent=champion.prompt.fingerprint))
+    parent, on_val = champion.prompt, searching(Split.VAL, number)
+    old = await again(bench, parent, rows, searching(Split.TRAIN, number))
+    await bench.tell(CandidateMade(prompt=candidate, round=number, origin="rethink", parent=parent.fingerprint))
     train = await bench.evaluator.evaluate(candidate, bench.train, searching(Split.TRAIN, number))
-    val = await bench.evaluator.evaluate(candidate, bench.val, searching(Split.VAL, number))
+    val = await bench.evaluator.evaluate(candidate, bench.val, on_val)
     new = Evaluation(candidate=candidate.fingerprint, results={**train.results, **val.results})
-    gone = [champion.prompt.line(edit.target).content for edit in edits if edit.target]
+    gone = [parent.line(edit.target).content for edit in edits if edit.target]
     up, down = touched(old, new, gone, [edit.text or "" for edit in edits])
     told = f"of the answers that these lines touch {up} got better and {down} worse"
-    sure = await settled(bench, (champion.prompt, candidate), (champion.val, val), bench.val, searching(Split.VAL, number))
-    fell = broken(champion.val, val, bench.protected)
+    sure = await settled(bench, (parent, candidate), (champion.val, val), bench.val, on_val)
     worse = posterior_better(len(sure.down), len(sure.up)) > BELIEVED
+    fell = broken(champion.val, val, bench.protected) or bench.protected & sure.down.keys()
     if fell or worse or up <= down or posterior_better(up, down) <= BELIEVED:
         return replace(found, reason=f"{found.reason}; {told}")
     return replace(found, best=Champion(prompt=candidate, val=val), edits=edits, reason=told)

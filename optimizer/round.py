@@ -308,6 +308,7 @@ def causes(made: Sequence[Edit], screened: Sequence[Screened], proposals: Mappin
 
 
 async def stopped(bench: Bench, state: RunState, reason: str) -> RunState:
+    """The end of the rounds."""
     await bench.tell(Decided(kind="stop", round=state.round, reason=reason))
     return replace(state, stopped=reason)
 

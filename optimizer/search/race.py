@@ -46,9 +46,7 @@ def blocks(rows: Sequence[Example]) -> list[Sequence[Example]]:
     return [rows[start : start + size] for start in range(0, len(rows), size)]
 
 
-async def race(
-    bench: Bench, candidate: Prompt, champion: Prompt, incumbent: Evaluation, purpose: Purpose
-) -> Race:
+async def race(bench: Bench, candidate: Prompt, champion: Prompt, incumbent: Evaluation, purpose: Purpose) -> Race:
     """Score a candidate on val, block by block, and drop it early when it clearly loses.
 
     The drop is a sequential look at a Beta posterior. Rows that would drop a candidate are asked again first, on both
