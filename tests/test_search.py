@@ -303,8 +303,8 @@ def test_a_loser_is_dropped_early_and_a_winner_runs_to_the_end():
     async def go() -> tuple[Race, Race]:
         incumbent = await bench.evaluator.evaluate(seed, bench.val, purpose)
         poisoned = seed_prompt("poison")
-        return await race(bench, poisoned, incumbent, purpose), await race(
-            bench, seed_prompt("fine"), incumbent, purpose
+        return await race(bench, poisoned, seed, incumbent, purpose), await race(
+            bench, seed_prompt("fine"), seed, incumbent, purpose
         )
 
     lost, won = asyncio.run(go())
