@@ -51,6 +51,7 @@ def command() -> Any:
     app.command("failures")(reading.failures)
     app.command("case")(reading.case)
     app.command("diff")(versions.diff)
+    app.command("compare")(versions.compare)
     app.command("log")(versions.log)
     app.command("blame")(versions.blame)
     app.command("export")(shipping.export)

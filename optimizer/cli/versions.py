@@ -1,4 +1,4 @@
-"""Commands that compare and list versions of prompts: diff, log, blame."""
+"""Commands that compare and list versions of prompts: diff, compare, log, blame."""
 
 from __future__ import annotations
 
@@ -34,6 +34,44 @@ def diff(
         out.data(found.to_json())
     else:
         out.page(differ.render(found, out.width(), out.color()))
+
+
+def compare(
+    first: Annotated[
+        str | None,
+        typer.Argument(metavar="A", help="A run (its winner), NAME@vN; the latest run by default.", show_default=False),
+    ] = None,
+    second: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="B", help="The same; without it, A is compared with what it was made from.", show_default=False
+        ),
+    ] = None,
+    broken: Annotated[bool, typer.Option("--broken", help="Only rows that pass under A and fail under B.")] = False,
+    fixed: Annotated[bool, typer.Option("--fixed", help="Only rows that fail under A and pass under B.")] = False,
+    tag: Annotated[str | None, typer.Option("--tag", help="Only rows with this tag.", show_default=False)] = None,
+    split: Annotated[
+        str | None, typer.Option("--split", help="Only rows of train, val or test.", show_default=False)
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Rows that are shown.")] = 20,
+    as_json: options.Json = False,
+) -> None:
+    """Compare two runs or versions row by row, the worst first.
+
+    Fixed, broken, same and error; by split, tag and check; cost and latency. Reads stored results alone: no call is
+    made, no look at the test rows is counted, and test rows that no run opened stay sealed.
+    """
+    from optimizer import review
+    from optimizer.cli import two_sides
+
+    fates = tuple(name for name, asked in (("broken", broken), ("fixed", fixed)) if asked)
+    with two_sides.sides(first, second) as pair:
+        wanted = two_sides.wanted(pair, fates=fates, tag=tag, split=split)
+        facts = review.paired(*pair, wanted)
+    if as_json:
+        out.data(facts)
+    else:
+        out.page(review.page(facts, out.width(), out.color(), limit))
 
 
 def log(
