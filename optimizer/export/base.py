@@ -2,7 +2,8 @@
 
 Every export is read back as its consumer would read it and rendered for four rows, one of them hostile: by a small
 renderer of ours, and by the consumer's own loader where that is installed. Where a single byte differs from what the
-model was sent when the prompt was measured, nothing is written.
+model was sent when the prompt was measured, nothing is written. What a consumer does to values alone (one that turns
+every line end into one kind, say) is its own, is told in a note, and is allowed for in the hostile row only.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from optimizer.dataset import Example, display
 from optimizer.errors import StoreError, UserError
-from optimizer.prompt import VARIABLE, Message, Prompt, prepare, with_lines
+from optimizer.prompt import VARIABLE, Message, Prompt, demo_messages, prepare, with_lines
 from optimizer.readers import atomic
 from optimizer.readers.base import nearest, shown
 
@@ -49,6 +50,9 @@ class Variable:
 Piece = str | Variable
 """Text that stands as it is, or a variable."""
 
+ENDPOINT = re.compile(r"(api|base|organization|header|endpoint|url|proxy|key$|token$|secret|password)", re.IGNORECASE)
+"""Parameters of a call that say where it goes or who pays: these stay here."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Loader:
@@ -72,6 +76,8 @@ class Exported:
     """The consumer's own loader; None where there is none in Python."""
     notes: tuple[str, ...] = ()
     """What the user should know of the format: one sentence each."""
+    arrives: Callable[[str], str] | None = None
+    """What the consumer makes of a message once a row's values stand in it; None where that is the message."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,6 +88,8 @@ class Proved:
     """The text of each part."""
     renders: int
     """Rows that it was rendered for."""
+    real: int = 0
+    """How many of these are rows of the user's; the others are made up."""
     loader: str = ""
     """Package whose own loader read it as well; empty where that was not installed."""
     notes: tuple[str, ...] = ()
@@ -100,6 +108,14 @@ EXPORTERS: Mapping[str, str] = {
     "text": "optimizer.export.text",
     "yaml": "optimizer.export.yaml",
     "json": "optimizer.export.json",
+    "markdown": "optimizer.export.markdown",
+    "openai": "optimizer.export.openai",
+    "prompty": "optimizer.export.prompty",
+    "dotprompt": "optimizer.export.dotprompt",
+    "langchain": "optimizer.export.langchain",
+    "litellm": "optimizer.export.litellm",
+    "python": "optimizer.export.python",
+    "configmap": "optimizer.export.configmap",
 }
 """Format -> module that has the class `Export`. A new one is a new file and a line here."""
 
@@ -123,22 +139,58 @@ def export(name: str, prompt: Prompt, provenance: Provenance | None = None, rows
 
     Raises UserError for an unknown format, and where the export would not say what the prompt says.
     """
-    clean = published(prompt)
-    exported = exporter(name).export(clean, provenance)
-    renders = [exported.render]
+    exported = exporter(name).export(published(prompt), provenance)
     loader = exported.loader
-    if loader is not None and importlib.util.find_spec(loader.package) is not None:
-        renders.append(loader.render)
+    asked = loader.package if loader and importlib.util.find_spec(loader.package) is not None else ""
     proof = proof_rows(prompt, rows)
     for example in proof:
         wanted = prepare(prompt, example)
-        if any(render(exported.parts, example.inputs) != wanted for render in renders):
+        if exported.arrives is not None and example is proof[-1]:
+            wanted = tuple(replace(message, content=exported.arrives(message.content)) for message in wanted)
+        prove = Proof(format=name, prompt=prompt, example=example, wanted=wanted)
+        prove("", exported.render, exported.parts)
+        if loader and asked:
+            prove(asked, loader.render, exported.parts)
+    real = len(_fitting(prompt, rows))
+    return Proved(parts=exported.parts, renders=len(proof), real=real, loader=asked, notes=exported.notes)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Proof:
+    """One row that an export has to render as the model was sent it."""
+
+    format: str
+    """Key of `EXPORTERS`."""
+    prompt: Prompt
+    """What is exported."""
+    example: Example
+    """The row."""
+    wanted: tuple[Message, ...]
+    """What was sent."""
+
+    def __call__(self, who: str, render: Render, parts: Parts) -> None:
+        """Raises UserError where the messages differ or `who`, a package, cannot read its own format."""
+        by = f" by {who}" if who else ""
+        other = f"nothing is written (try another format: {', '.join(EXPORTERS)})"
+        try:
+            found = render(parts, self.example.inputs)
+        except UserError:
+            raise
+        except Exception as error:
+            told = " ".join(f"{type(error).__name__}: {error}".split())[:300]
             raise UserError(
-                f"prompt {prompt.ref}: as {name} it would not render as it was measured ({example.id}); "
-                f"nothing is written (try another format: {', '.join(EXPORTERS)})"
+                f"prompt {self.prompt.ref}: as {self.format} it cannot be read{by}: {told}; {other}"
+            ) from error
+        if found != self.wanted:
+            raise UserError(
+                f"prompt {self.prompt.ref}: as {self.format} it would not render as it was measured{by} "
+                f"({self.example.id}); {other}"
             )
-    asked = loader.package if loader is not None and len(renders) > 1 else ""
-    return Proved(parts=exported.parts, renders=len(proof), loader=asked, notes=exported.notes)
+
+
+def cannot(prompt: Prompt, what: str, fix: str) -> UserError:
+    """The fault of a format that cannot say a prompt: `prompt triage@v3: prompty ends a message at ... (fix)`."""
+    return UserError(f"prompt {prompt.ref}: {what} ({fix})")
 
 
 def published(prompt: Prompt) -> Prompt:
@@ -177,6 +229,16 @@ def pieces(text: str, variables: Collection[str]) -> tuple[Piece, ...]:
     return tuple(piece for piece in (*found, text[done:]) if piece != "")
 
 
+def cut(prompt: Prompt) -> list[tuple[str, tuple[Piece, ...]]]:
+    """(role, pieces) of every message that is sent. Demos are plain text, whatever braces they hold."""
+    sent = [message for message in prompt.messages if message.lines]
+    found = [(message.role, pieces(message.text, prompt.variables)) for message in sent]
+    last_user = max((i for i, message in enumerate(sent) if message.role == "user"), default=len(sent))
+    shown = [message for demo in prompt.demos for message in demo_messages(prompt, demo)]
+    # As `prepare` places them; the proof holds the two together.
+    return [*found[:last_user], *((one.role, pieces(one.content, ())) for one in shown), *found[last_user:]]
+
+
 def fill_in(text: str, variables: list[str], values: Mapping[str, Any]) -> str:
     """What every consumer has to do: replace `{{ name }}` of the named variables, all at once."""
     if not variables:
@@ -197,9 +259,14 @@ def proof_rows(prompt: Prompt, rows: Sequence[Example] = ()) -> tuple[Example, .
         "hostile values": f"{signs} {echoed}",
     }
     made = [Example(id=label, inputs={name: value for name in names}) for label, value in values.items()]
-    fitting = [row for row in rows if row.inputs.keys() >= set(names)]
-    real = [replace(row, inputs={name: row.inputs[name] for name in names}) for row in fitting]
-    return (*(real[:3] or made[:-1]), made[-1])
+    return (*(_fitting(prompt, rows) or made[:-1]), made[-1])
+
+
+def _fitting(prompt: Prompt, rows: Sequence[Example]) -> list[Example]:
+    """The first three rows that have all variables, cut to these."""
+    names = sorted(prompt.variables)
+    fitting = [row for row in rows if row.inputs.keys() >= set(names)][:3]
+    return [replace(row, inputs={name: row.inputs[name] for name in names}) for row in fitting]
 
 
 def sidecar(prompt: Prompt, provenance: Provenance | None, **more: Any) -> str:
@@ -208,18 +275,32 @@ def sidecar(prompt: Prompt, provenance: Provenance | None, **more: Any) -> str:
 
 
 def facts(prompt: Prompt, provenance: Provenance | None) -> dict[str, Any]:
-    """Variables, parameters and provenance, as JSON values; no rows, no endpoints, no keys."""
+    """Variables, parameters and provenance, as JSON values; no rows, no endpoints, no keys.
+
+    Edits stay behind: the reasons that a model gave for them may quote rows.
+    """
     from optimizer.readers.provenance import block
 
     written = block(provenance) if provenance else {}
     origin = {key: value for key, value in written.items() if value not in (None, [], {}, 0)}
-    for internal in ("lines", "last_line", "last_demo"):
+    for internal in ("edits", "lines", "last_line", "last_demo"):
         origin.pop(internal, None)
+    measured = {"model": provenance.model} if provenance and provenance.model else {}
     return {
         "variables": sorted(prompt.variables),
-        "params": dict(prompt.params),
-        "provenance": {**origin, "prompt": prompt.ref, "sha256": prompt.fingerprint},
+        "params": params(prompt),
+        "provenance": {**origin, **measured, "prompt": prompt.ref, "sha256": prompt.fingerprint},
     }
+
+
+def params(prompt: Prompt) -> dict[str, Any]:
+    """The call's parameters, without those that say where it goes or who pays."""
+    return {key: value for key, value in prompt.params.items() if not ENDPOINT.search(key)}
+
+
+def texts(inputs: Mapping[str, Any]) -> dict[str, str]:
+    """A row's values as the consumer is given them: text as it is, anything else as its JSON."""
+    return {name: display(value) for name, value in inputs.items()}
 
 
 def write(parts: Parts, out: Path) -> tuple[Path, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,13 +28,18 @@ class Export:
 
 
 def _render(parts: Parts, inputs: Mapping[str, Any]) -> tuple[Message, ...]:
+    return prepare(_read(parts[WHOLE]), Example(id="", inputs=inputs))
+
+
+@lru_cache(maxsize=1)
+def _read(text: str) -> Prompt:
     """Read by our own loader; a plain YAML loader must see the same text."""
     import yaml
 
     from optimizer.readers.prompts import parse_prompt
 
-    read = parse_prompt(parts[WHOLE], Path("export.yaml")).prompt
-    plain = [message["content"] for message in yaml.safe_load(parts[WHOLE])["messages"]]
+    read = parse_prompt(text, Path("export.yaml")).prompt
+    plain = [message["content"] for message in yaml.safe_load(text)["messages"]]
     if plain != [message.text for message in read.messages]:
         raise UserError("as yaml the prompt would read differently in other programs (use json)")
-    return prepare(read, Example(id="", inputs=inputs))
+    return read

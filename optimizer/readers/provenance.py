@@ -71,6 +71,8 @@ class Provenance:
     """Highest line number ever given, so that the id of a removed line is not given again."""
     last_demo: int = 0
     """The same for demos."""
+    model: str = ""
+    """The task model of its run; for exports, in no prompt file. Empty where it is not known."""
 
     @property
     def proven(self) -> bool | None:
