@@ -15,7 +15,7 @@ from optimizer import loop
 from optimizer.budget import Budget, Spent
 from optimizer.cluster import cluster
 from optimizer.config import BudgetSpec, ModelSpec, RunConfig
-from optimizer.dataset import Split
+from optimizer.dataset import Example, Split
 from optimizer.errors import ConfigError, StoreError
 from optimizer.evaluator import Bench, Evaluator, Purpose, by_id, judges
 from optimizer.events import Event, Sink
@@ -89,6 +89,8 @@ class Scored:
     """What the rows' file held."""
     look: int | None = None
     """Which look at the test rows this was; None where it was none."""
+    examples: tuple[Example, ...] = ()
+    """All rows of the eval set."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +169,7 @@ async def score(config: RunConfig, *, root: Path, splits: Sequence[Split], watch
         clusters=cluster(by_id(loaded.evalset.examples), together),
         ledger=loaded.ledger,
         look=look,
+        examples=loaded.evalset.examples,
     )
 
 

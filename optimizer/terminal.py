@@ -21,6 +21,7 @@ WIDEST = 200
 """Columns beyond which lines are no longer made longer."""
 
 _PLAIN = re.compile(r"[ -~\n]*")
+_COMMAND = re.compile(r"^[^\S\n]*::|##\[", re.MULTILINE)
 _JOINERS = "\u200c\u200d"
 """Parts of emoji, and of words in some scripts: invisible, and harmless."""
 _ESCAPED = {"Cc", "Cf", "Cs", "Co", "Zl", "Zp"}
@@ -49,6 +50,19 @@ def _shown(char: str, lines: bool) -> str:
     if char in _JOINERS or unicodedata.category(char) not in _ESCAPED:
         return char
     return ascii(char)[1:-1]
+
+
+def in_actions(environ: Mapping[str, str] | None = None) -> bool:
+    """True where GitHub Actions reads what is printed, and obeys workflow commands in it."""
+    return (os.environ if environ is None else environ).get("GITHUB_ACTIONS") == "true"
+
+
+def defused(text: str) -> str:
+    """Text that the runner of GitHub Actions takes for none of its commands.
+
+    These are `::name::` at the start of a line, and `##[name]` anywhere in one.
+    """
+    return _COMMAND.sub(lambda found: found[0].replace("::", ": :").replace("##[", "## ["), text)
 
 
 def clip(text: str, cells: int) -> str:

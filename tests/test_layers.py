@@ -34,7 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # 4 the whole
     ("round", "rebase", "rethink", "choice", "prune", "loop", "ship", "intake", "build"),
     # 5 what is read of a run
-    ("terminal", "report", "diff", "review", "frames", "export", "web"),
+    ("terminal", "report", "diff", "review", "gate", "frames", "export", "web"),
     # 6 the command line
     ("cli",),
 )

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from optimizer.cli import caching, reading, running, shipping, versions, workspace
+from optimizer.cli import caching, judging, reading, running, shipping, versions, workspace
 
 HELP = """Find out why a prompt fails, mend it with the smallest edits that measurably help, and prove the gain.
 
@@ -54,6 +54,8 @@ def command() -> Any:
     app.command("compare")(versions.compare)
     app.command("log")(versions.log)
     app.command("blame")(versions.blame)
+    app.command("gate")(judging.gate)
+    app.command("check")(judging.check)
     app.command("export")(shipping.export)
     app.command("apply")(shipping.apply)
     cache = typer.Typer(help="The store of paid answers.", no_args_is_help=True, rich_markup_mode=None)

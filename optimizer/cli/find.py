@@ -78,7 +78,7 @@ def taken(target: str | None) -> Taken:
     try:
         return _of_run(target)
     except UserError as error:
-        raise _with_prompts(target, error) from None
+        raise with_prompts(target, error) from None
 
 
 def is_prompt(target: str) -> bool:
@@ -88,7 +88,7 @@ def is_prompt(target: str) -> bool:
     return (PROMPTS / target).is_dir() and not (ROOT / "runs" / target).exists()
 
 
-def _with_prompts(target: str, error: UserError) -> UserError:
+def with_prompts(target: str, error: UserError) -> UserError:
     """The same fault, with the prompt that may have been meant."""
     from optimizer.readers.base import near
 

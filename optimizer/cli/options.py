@@ -62,6 +62,38 @@ Prefer = Annotated[
 AllowBlocked = Annotated[
     bool, typer.Option("--allow-blocked", help="Take the prompt of a run that a protected row blocked all the same.")
 ]
+MinScore = Annotated[
+    float | None,
+    typer.Option(
+        "--min-score",
+        metavar="X",
+        min=0,
+        max=1,
+        help="Least mean score, 0 to 1. The mean itself is compared; its 95% interval is told beside it.",
+        show_default=False,
+    ),
+]
+MaxErrors = Annotated[
+    int | None,
+    typer.Option(
+        "--max-errors",
+        metavar="N",
+        min=0,
+        help="Most rows without a score; one in five by default.",
+        show_default=False,
+    ),
+]
+Junit = Annotated[
+    Path | None, typer.Option("--junit", metavar="FILE", help="Write JUnit XML: one case a row.", show_default=False)
+]
+Comment = Annotated[
+    Path | None,
+    typer.Option("--comment", metavar="FILE", help="Write Markdown for a pull request.", show_default=False),
+]
+Github = Annotated[
+    bool,
+    typer.Option("--github", help="For GitHub Actions: annotations on the prompt's lines, step summary, outputs."),
+]
 Params = Annotated[
     list[str] | None,
     typer.Option(

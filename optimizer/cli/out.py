@@ -15,7 +15,7 @@ import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
 from optimizer.errors import StoreError
-from optimizer.terminal import NARROWEST, WIDEST, clean, wants_color
+from optimizer.terminal import NARROWEST, WIDEST, clean, defused, in_actions, wants_color
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -37,7 +37,7 @@ def is_terminal() -> bool:
 
 def say(text: str = "") -> None:
     """Text and a newline to the standard output; what would steer a terminal is shown as an escape."""
-    _write(sys.stdout, clean(text, lines=True) + "\n")
+    _log(sys.stdout, clean(text, lines=True) + "\n")
 
 
 def raw(text: str) -> None:
@@ -49,7 +49,7 @@ def raw(text: str) -> None:
 def page(text: Text) -> None:
     """A page of styled text to the standard output; plain where colour is not wanted."""
     if not color():
-        _write(sys.stdout, text.plain + "\n")
+        _log(sys.stdout, text.plain + "\n")
         return
     from optimizer.terminal import console
 
@@ -70,12 +70,19 @@ def width() -> int:
 
 def note(text: str) -> None:
     """A line to the error stream."""
-    _write(sys.stderr, clean(text, lines=True) + "\n")
+    _log(sys.stderr, clean(text, lines=True) + "\n")
+
+
+def command(text: str, *, aside: bool = False) -> None:
+    """A workflow command of ours, for the runner of GitHub Actions; to the error stream where `aside`."""
+    _write(sys.stderr if aside else sys.stdout, text + "\n")
 
 
 def data(value: Any) -> None:
     """A value as JSON to the standard output."""
-    _write(sys.stdout, as_json(value) + "\n")
+    text = as_json(value)
+    # The same value in another spelling, which the runner of GitHub Actions takes for no command.
+    _write(sys.stdout, (text.replace("##[", "##\\u005b") if in_actions() else text) + "\n")
 
 
 def as_json(value: Any) -> str:
@@ -88,6 +95,11 @@ def as_json(value: Any) -> str:
 def one_line(text: str) -> str:
     """Clean text on one line, runs of space made one."""
     return clean(" ".join(text.split()))
+
+
+def _log(stream: TextIO | None, text: str) -> None:
+    """Words for people. In GitHub Actions they stand in a log whose reader obeys commands."""
+    _write(stream, defused(text) if in_actions() else text)
 
 
 def _write(stream: TextIO | None, text: str) -> None:

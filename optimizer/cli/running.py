@@ -75,17 +75,29 @@ def evaluate(
     usd: options.Usd = None,
     concurrency: options.Concurrency = None,
     param: options.Params = None,
+    min_score: options.MinScore = None,
+    max_errors: options.MaxErrors = None,
+    junit: options.Junit = None,
+    comment: options.Comment = None,
+    github: options.Github = False,
     as_json: options.Json = False,
 ) -> None:
-    """Score one prompt and say why it fails, without a search."""
-    from optimizer.cli import launch, overrides, scoring
+    """Score one prompt and say why it fails, without a search.
 
+    With --min-score, --max-errors or a report it is a gate as well: exit 3 unless its checks pass.
+    """
+    from optimizer.cli import gating, launch, overrides, scoring
+
+    ways = gating.ways(junit, comment, github=github, as_json=as_json)
     splits = scoring.splits(split)
     flags = {"prompt": prompt, "model": model, "base_url": base_url, "calls": calls, "usd": usd}
     config = overrides.load(eval_file, flags | {"concurrency": concurrency}, params=param)
     scored, tally = launch.score(config, splits)
-    facts = scoring.facts(config, scored, tally)
+    gate = gating.of_scored(config, scored, gating.limits(min_score=min_score, max_errors=max_errors), ways)
+    facts = scoring.facts(config, scored, tally, gate)
     if as_json:
         out.data(facts)
     else:
         out.page(scoring.page(facts))
+        gating.show(gate, ways)
+    gating.finish(gate, ways)

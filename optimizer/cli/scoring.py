@@ -20,6 +20,8 @@ from optimizer.results import Evaluation
 if TYPE_CHECKING:
     from rich.text import Text
 
+    from optimizer.gate import Gate
+
 EXAMPLES = 3
 _CALLS = {"paid": "sent", "saved": "saved", "failed": "failed"}
 MOST_CLUSTERS = 10
@@ -35,8 +37,10 @@ def splits(names: Sequence[str] | None) -> tuple[Split, ...]:
     return tuple(split for split in Split if split.value in wanted)
 
 
-def facts(config: RunConfig, scored: Scored, tally: Tally) -> dict[str, Any]:
-    """The result as JSON values."""
+def facts(config: RunConfig, scored: Scored, tally: Tally, gate: Gate | None = None) -> dict[str, Any]:
+    """The result as JSON values, with a gate's where one was asked for."""
+    from optimizer.gate.facts import facts as gate_facts
+
     return {
         "eval": config.name,
         "model": config.model.name,
@@ -59,6 +63,7 @@ def facts(config: RunConfig, scored: Scored, tally: Tally) -> dict[str, Any]:
         ],
         "calls": {"paid": tally.paid, "saved": tally.saved, "failed": tally.failed},
         "usd": tally.usd,
+        **({} if gate is None else {"gate": gate_facts(gate)}),
     }
 
 
