@@ -60,5 +60,7 @@ def command() -> Any:
     app.command("apply")(shipping.apply)
     cache = typer.Typer(help="The store of paid answers.", no_args_is_help=True, rich_markup_mode=None)
     cache.command("stats")(caching.stats)
+    cache.command("explain")(caching.explain)
+    cache.command("prune")(caching.prune)
     app.add_typer(cache, name="cache")
     return typer.main.get_command(app)

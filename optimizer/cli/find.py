@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from optimizer.errors import GateError, UserError
+from optimizer.errors import GateError, StoreError, UserError
 
 if TYPE_CHECKING:
     from optimizer.outcome import Outcome
@@ -49,6 +49,21 @@ def opened(run: str) -> Iterator[RunReader]:
 
     with RunReader(ROOT, find_run(ROOT, run)) as reader:
         yield reader
+
+
+def run_with_row(row: str) -> str | None:
+    """The latest run that has a row of this id."""
+    from optimizer.store import RunReader, list_runs
+
+    for info in list_runs(ROOT):
+        try:
+            with RunReader(ROOT, info.id) as reader:
+                if reader.example(row) is not None:
+                    return info.id
+        except (StoreError, UserError):
+            # Gone or damaged: another run may have it.
+            continue
+    return None
 
 
 def shippable(target: str | None, *, ended: bool = False, allow_blocked: bool) -> Taken:

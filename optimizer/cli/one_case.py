@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from optimizer.cli import find
 from optimizer.cli.asked import raw_calls
 from optimizer.diff import words
 from optimizer.errors import UserError
@@ -113,6 +114,9 @@ def _stored(reader: RunReader, wanted: str) -> StoredExample:
     found = reader.example(begun[0]) if len(begun) == 1 else None
     if found is not None:
         return found
+    elsewhere = find.run_with_row(wanted)
+    if elsewhere is not None:
+        raise UserError(f"run {reader.id}: no row {wanted[:80]!r} (run {elsewhere} has it: name that run)")
     match = None if begun else near(wanted, known)
     hint = f"did you mean {match!r}? " if match else ""
     told = f"{len(begun)} rows begin with" if begun else "no row"

@@ -92,6 +92,11 @@ def as_json(value: Any) -> str:
     return visible(json.dumps(value, ensure_ascii=False, indent=2, allow_nan=False))
 
 
+def compact(value: Any) -> str:
+    """A value as JSON on one line, for a page."""
+    return json.dumps(value, ensure_ascii=False, sort_keys=True)
+
+
 def one_line(text: str) -> str:
     """Clean text on one line, runs of space made one."""
     return clean(" ".join(text.split()))

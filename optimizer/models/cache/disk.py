@@ -44,6 +44,18 @@ class CacheStats:
     """When the last was stored."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Surplus:
+    """Entries that pruning would delete."""
+
+    entries: int
+    """How many."""
+    bytes: int
+    """Size of what they hold."""
+    newest: float | None
+    """When the last of them was stored; None where there is none."""
+
+
 class CompletionCache:
     """Completions by cache key, in a folder of their own. A context manager, plain or async."""
 
@@ -120,10 +132,34 @@ class CompletionCache:
             ).fetchone()
         return CacheStats(entries=entries, bytes=files.size(self.folder), oldest=oldest, newest=newest)
 
-    def prune(self, older_than: float) -> int:
-        """Delete entries stored more than that many seconds ago; returns how many."""
+    def stored(self, beginning: str, most: int = 3) -> list[tuple[str, float]]:
+        """Keys that begin like that, with the time at which they were stored."""
         with files.connect(self.folder) as connection:
-            deleted = connection.execute("DELETE FROM Cache WHERE store_time < ?", (time.time() - older_than,))
+            rows = connection.execute(
+                "SELECT key, store_time FROM Cache WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
+                (beginning, beginning + "\U0010ffff", most),
+            )
+            return [(str(key), float(at)) for key, at in rows]
+
+    def surplus(self, *, older_than: float | None = None, keep_bytes: int | None = None) -> Surplus:
+        """What `prune` with the same arguments would delete."""
+        with files.connect(self.folder) as connection:
+            entries, size, newest = connection.execute(
+                f"SELECT count(*), total(size), max(store_time) {_SURPLUS}", _limits(older_than, keep_bytes)
+            ).fetchone()
+        return Surplus(entries=entries, bytes=int(size), newest=newest)
+
+    def prune(self, older_than: float | None = None, *, keep_bytes: int | None = None) -> int:
+        """Delete entries, the oldest first; returns how many.
+
+        Args:
+            older_than: those stored more than that many seconds ago.
+            keep_bytes: those beyond this size, counted from the newest; the file itself takes somewhat more.
+        """
+        with files.connect(self.folder) as connection:
+            deleted = connection.execute(
+                f"DELETE FROM Cache WHERE rowid IN (SELECT place {_SURPLUS})", _limits(older_than, keep_bytes)
+            )
             connection.commit()
             connection.execute("VACUUM")
         return deleted.rowcount
@@ -180,6 +216,22 @@ class CompletionCache:
             len(rows),
             moved,
         )
+
+
+_SURPLUS = """
+FROM (
+    SELECT rowid AS place, store_time, length(key) + length(value) AS size,
+        SUM(length(key) + length(value)) OVER (ORDER BY store_time DESC, rowid DESC) AS so_far
+    FROM Cache
+) WHERE store_time < ? OR so_far > ?
+"""
+"""Entries that are too old or too many, counted from the newest."""
+
+
+def _limits(older_than: float | None, keep_bytes: int | None) -> tuple[float, float]:
+    """The two limits of `_SURPLUS`; one that is not given leaves everything."""
+    oldest = float("-inf") if older_than is None else time.time() - older_than
+    return oldest, float("inf") if keep_bytes is None else float(keep_bytes)
 
 
 def _why(error: BaseException | None) -> str:
