@@ -19,7 +19,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit format setup lock bench bench-clients bench-clusters bench-demo bench-imports bench-lines bench-stats picture clean
+.PHONY: help demo test lint types unit format setup lock bench bench-clients bench-clusters bench-demo bench-imports bench-lines bench-stats docs command-pages picture clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -83,6 +83,13 @@ bench-stats: $(VENV)/.dev ## Enumerate and simulate how often intervals hold, an
 	@$(BIN)/python benchmarks/statistics/nulls.py --write
 	@$(BIN)/python benchmarks/statistics/null_runs.py --write
 
+docs: $(VENV)/.dev ## Build the documentation into site/
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@echo "wrote site/index.html"
+
+command-pages: $(VENV)/.dev ## Write docs/commands/ anew, and what the commands shown in docs/ print
+	@$(BIN)/python scripts/command_pages.py
+
 picture: $(VENV)/.dev ## Draw the README's picture anew from a real run
 	@$(BIN)/python scripts/capture.py
 
@@ -95,7 +102,7 @@ $(BENCH_VENV)/.peers: requirements-bench.lock | $(BIN)/python
 	@touch $@
 
 clean: ## Remove .venv and the tools' caches; runs/, prompts/ and evals/ stay
-	@rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	@rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis site
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there: install Python 3.11 or newer, or set PYTHON=path"; exit 1; }
