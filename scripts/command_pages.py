@@ -137,8 +137,8 @@ def contents(found: list[Command]) -> str:
     codes = "\n".join(f"| {code} | {told} |" for code, told in exit_codes())
     return (
         "# Commands\n\nEach page is made from the command itself, and its example is a real run of the demo on the "
-        "[offline stand-in](../offline.md): its figures say nothing of a real model. Dates and durations are written "
-        f"as constants.\n\n{listed}\n\n## Exit codes\n\n| code | means |\n|---:|---|\n{codes}\n"
+        "[offline stand-in](../offline.md): its figures say nothing of a real model. Dates, durations and sizes on "
+        f"disk are written as constants.\n\n{listed}\n\n## Exit codes\n\n| code | means |\n|---:|---|\n{codes}\n"
     )
 
 

@@ -1,4 +1,4 @@
-"""What the site needs beyond docs/: the pages of the repository that docs/ links to, under links that also work on GitHub.
+"""What the site needs beyond docs/: the pages of the repository that docs/ links to, by links that work on GitHub too.
 
 A hook of mkdocs. A link that leaves docs/ becomes a page of the site: a Markdown file as it is, a folder as its README
 or as a list of its files, a source file as a block of code. The README is the first page.
@@ -104,9 +104,9 @@ def _folder(name: str) -> list[str]:
     """Its README, then its pages in the order in which the README names them, then the others."""
     folder = ROOT / "docs" / name
     readme = (folder / "README.md").read_text(encoding="utf-8")
-    named = [link for link, _, _ in linked(f"docs/{name}README.md", readme)]
+    named = [link for link, _, _ in linked(f"docs/{name}README.md", readme) if "/" not in link]
     rest = sorted(one.name for one in folder.glob("*.md") if one.name not in (*named, "README.md"))
-    return [f"{name}{one}" for one in ("README.md", *(one for one in named if one.endswith(".md")), *rest)]
+    return [f"{name}{one}" for one in ("README.md", *dict.fromkeys(named), *rest)]
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

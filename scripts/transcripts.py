@@ -1,6 +1,6 @@
-"""Commands that a page shows, run for real: each block of a console gets what its commands print.
+r"""Commands that a page shows, run for real: each block of a console gets what its commands print.
 
-A block begins with ```console. A line that begins with `$ ` is a command (a `\\` at its end goes on in the next line);
+A block begins with ```console. A line that begins with `$ ` is a command (a `\` at its end goes on in the next line);
 what stands below it is replaced by what it prints. `optimizer` runs in this process, everything else in a shell.
 Dates, durations and the folder are written as constants, so that a page is the same on every machine.
 """
@@ -31,6 +31,8 @@ CONSTANTS = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC, [\d.]+ (?:s|min|h)\b"), "2026-01-31 12:00 UTC, 1 s"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d"), "2026-01-31 12:00"),
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)"), "2026-01-31T12:00:00Z"),
+    (re.compile(r"\b\d+\.\d\d s\b"), "0.00 s"),
+    (re.compile(r"(?<=answers, )(?:[\d.]+ MB|[\d,]+ bytes)"), "0.2 MB"),
 )
 
 

@@ -120,3 +120,12 @@ def test_links_lead_somewhere(page):
         if not target.exists() or (anchor and anchor not in anchors(target)):
             broken.append(link)
     assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_lists_and_tables_begin_behind_a_blank_line(page):
+    """GitHub takes them without; the site does not."""
+    text = FENCE.sub(lambda block: "\n" * block[0].count("\n"), page.read_text(encoding="utf-8"))
+    begins = r"(?:[-*+] |\d+\. |\|)"
+    inside = rf"(?:\s|#|{begins})"
+    assert re.findall(rf"^(?!{inside})[^\n]+\n{begins}[^\n]*$", text, re.MULTILINE) == []
