@@ -84,7 +84,7 @@ bench-stats: $(VENV)/.dev ## Enumerate and simulate how often intervals hold, an
 	@$(BIN)/python benchmarks/statistics/null_runs.py --write
 
 docs: $(VENV)/.dev ## Build the documentation into site/
-	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo "wrote site/index.html"
 
 command-pages: $(VENV)/.dev ## Write docs/commands/ anew, and what the commands shown in docs/ print
