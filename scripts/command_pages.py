@@ -125,8 +125,10 @@ def page(command: Command, before: str, workspace: Path) -> str:
 
 def prepare(folder: Path) -> None:
     """The demo's files and a config file, before anything was run."""
-    shutil.copytree(ROOT / "evals", folder / "evals")
-    (folder / "prompts" / "romeo-bob").mkdir(parents=True)
+    for name in ("evals", "prompts/romeo-bob"):
+        (folder / name).mkdir(parents=True)
+    for path in (ROOT / "evals").glob("romeo-bob.*"):
+        shutil.copy(path, folder / "evals")
     shutil.copy(ROOT / "prompts" / "romeo-bob" / "v1.yaml", folder / "prompts" / "romeo-bob")
     (folder / "app.yaml").write_text(CONFIG, encoding="utf-8")
 
