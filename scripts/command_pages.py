@@ -105,8 +105,8 @@ def guess(command: Command) -> str:
     words = ["optimizer", *command.path]
     for one in command.node.params:
         if one.required:
-            choices = (one.metavar or "").split("|")
-            value = GUESSES.get(one.name, choices[0] if len(choices) > 1 else ROW)
+            first = (one.metavar or "").split("|")[0]
+            value = GUESSES.get(one.name, first if first.islower() else ROW)
             words += [value] if one.param_type_name == "argument" else [one.opts[0], value]
     return f"## Example\n\n```console\n$ {' '.join(words)}\n```\n"
 

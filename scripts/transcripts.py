@@ -25,14 +25,14 @@ from optimizer.cli.entry import run as optimizer  # noqa: E402
 COLUMNS = "80"
 CONSOLE = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n", re.MULTILINE)
-SAID = re.compile(r"^(?:error|warning|note|unproven)\b")
-"""First words of a message on the error stream that is no progress."""
+SAID = re.compile(r"^(?:warning|note|unproven)\b")
+"""First words of a message on the error stream that is neither progress nor an error."""
 CONSTANTS = (
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC, [\d.]+ (?:s|min|h)\b"), "2026-01-31 12:00 UTC, 1 s"),
     (re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d"), "2026-01-31 12:00"),
     (re.compile(r"\d{4}-\d\d-\d\dT[\d:.]+(?:Z|\+00:00)"), "2026-01-31T12:00:00Z"),
     (re.compile(r"\b\d+\.\d\d s\b"), "0.00 s"),
-    (re.compile(r"(?<=answers, )(?:[\d.]+ MB|[\d,]+ bytes)"), "0.2 MB"),
+    (re.compile(r"(?<=answers, )(?!0 bytes)(?:[\d.]+ MB|[\d,]+ bytes)"), "0.2 MB"),
 )
 
 
@@ -75,8 +75,10 @@ def _in_process(arguments: list[str]) -> tuple[str, int]:
         code = optimizer(arguments)
     printed, told = (stream.buffer.getvalue().decode() for stream in (stdout, stderr))
     # Progress is drawn on a terminal and gone at the end; what is told about the result stays.
-    kept = told if code and not printed else "".join(line for line in told.splitlines(True) if SAID.match(line))
-    return kept + printed, code
+    lines = told.splitlines(keepends=True)
+    notes = [line for line in lines if SAID.match(line)]
+    first = next((number for number, line in enumerate(lines) if line.startswith("error")), len(lines))
+    return "".join([*notes, printed, *lines[first:]]), code
 
 
 def plain(printed: str, folder: Path) -> str:
