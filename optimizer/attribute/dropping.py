@@ -74,7 +74,7 @@ class Dropping:
     async def _try(self, lines: Sequence[str]) -> bool:
         """Leave lines out together, and drop those that are not missed. False where the reserve ends."""
         removal = self.survey.removal(self.whole, lines, self.gone)
-        if not self.desk.fits(removal.part):
+        if not self.desk.fits(self.survey.without(self.whole, [*self.gone, *lines])):
             return True
         chosen = self.desk.affordable([(removal, self._telling(removal))])
         if not chosen:
@@ -123,7 +123,7 @@ class Dropping:
         return replace(
             _holding(before, {**known, **fresh}),
             whole=self.whole,
-            part=self.survey.without(self.whole, [*self.gone, line]),
+            part=self.survey.part(self.whole, [*self.gone, line]),
         )
 
     def _seen(self, removal: Removal, line: str, keys: frozenset[str]) -> dict[str, Seen]:

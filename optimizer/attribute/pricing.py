@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from optimizer.attribute.asking import LEAST_OWN, Desk, Removal
-from optimizer.attribute.posterior import OTHERS, OWN, SURE, Pool, Posterior, pooled, posterior
+from optimizer.attribute.posterior import SURE, Pool, Posterior, pooled, posterior
 
 MOST_OWN = 9
 """Rows that it was made for that a line is priced on at first."""
@@ -19,17 +19,6 @@ SMALL = 0.02
 """A worth under this is not worth more calls..."""
 UNLIKELY = 0.03
 """... where a greater one has at most this probability."""
-
-
-async def look_for_free(desk: Desk, removals: Sequence[Removal]) -> None:
-    """Rows that the search has asked both sides of: the seed is the winner without its only line, say."""
-    known = [
-        (removal, [row for row in removal.open(*OWN, OTHERS) if desk.cost(desk.jobs(removal, [row])) == 0])
-        for removal in removals
-    ]
-    await desk.look([(removal, rows) for removal, rows in known if rows])
-    pool = pool_of(desk)
-    await desk.look_again([one for one, rows in known if rows and not is_settled(one.posterior(pool))])
 
 
 async def price(desk: Desk, removals: Sequence[Removal], most: int = MOST_OWN) -> None:

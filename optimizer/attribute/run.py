@@ -10,7 +10,7 @@ from optimizer.attribute.cause import Cause, Priced
 from optimizer.attribute.dropping import HURTS, KEEP, Dropping
 from optimizer.attribute.pairs import pairs
 from optimizer.attribute.posterior import FAILED, NAMED, SURE, Pool, raw_worth
-from optimizer.attribute.pricing import look_for_free, pool_of, price, price_doubtful
+from optimizer.attribute.pricing import pool_of, price, price_doubtful
 from optimizer.attribute.screening import Screening
 from optimizer.attribute.survey import SEED, Changed, Known, Survey, survey
 from optimizer.evaluator import Bench
@@ -89,7 +89,6 @@ class Run:
         lines = {line: found for line, found in self.survey.lines.items() if found.change != SEED}
         order = sorted(lines, key=lambda line: (lines[line].cause.members, line))
         self.desk.found = {line: self.survey.removal(self.prompt, [line]) for line in order}
-        await look_for_free(self.desk, self.kept)
         # What hurts goes first: it may hide what the other lines are worth.
         await self._seed_lines()
         await self.screening.named()
@@ -105,7 +104,11 @@ class Run:
 
     async def _seed_lines(self) -> None:
         """Lines of the seed that seem to hurt join those in doubt: they name values that come where they should not."""
-        removals = [self.survey.removal(self.prompt, [line]) for line in self.survey.edits]
+        removals = [
+            self.survey.removal(self.prompt, [line])
+            for line, found in self.survey.lines.items()
+            if found.change == SEED
+        ]
         rare = RARE * len(self.survey.ground.rows)
         suspects = [one for one in removals if one.rows(FAILED) and len(self.survey.own(*one.lines)) <= rare]
         for stratum in (FAILED, NAMED):
@@ -149,7 +152,7 @@ class Run:
         for removal in self.kept:
             (line,) = removal.lines
             sure = removal.posterior(dropping.pool).earns >= 1 - SURE
-            beside = removal.part.fingerprint == self.survey.without(prompt, [line]).fingerprint
+            beside = removal.part.fingerprint == self.survey.part(prompt, [line]).fingerprint
             anew = not sure and not beside and self.survey.overlap(line, gone)
             if anew or line in dropping.stale:
                 self.desk.found[line] = self.survey.removal(prompt, [line])

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from optimizer.attribute.asking import Desk, Removal
+from optimizer.attribute.asking import Desk, Removal, variant
 from optimizer.attribute.cause import NO_CAUSE, Cause
 from optimizer.attribute.posterior import OTHERS
 from optimizer.attribute.rows import Cut, Ground, in_turn
-from optimizer.edits import Edit, Op, apply, changed_lines, without_line
+from optimizer.edits import Op, changed_lines, without_line
 from optimizer.mutate.shorten import shorter
-from optimizer.prompt import Line, Prompt
+from optimizer.prompt import Line, Prompt, with_lines
 from optimizer.results import Evaluation, Result
 from optimizer.search.study import Champion
 from optimizer.tokens import unit_tokens
@@ -48,8 +48,8 @@ class Survey:
     """By id, in the prompt's order; removed lines behind, lines of the seed last."""
     ground: Ground
     """Rows, and what is known of them."""
-    edits: Mapping[str, Edit]
-    """Line of the seed -> its removal."""
+    first: str
+    """Fingerprint of the prompt whose answers the rows were cut by."""
     made: dict[tuple[str, tuple[str, ...], tuple[str, ...]], Removal] = field(default_factory=dict)
     """(fingerprint, lines, lines gone before) -> removal: what was asked once is not forgotten."""
     touched: dict[str, frozenset[str]] = field(default_factory=dict)
@@ -58,17 +58,24 @@ class Survey:
     def without(self, prompt: Prompt, lines: Sequence[str]) -> Prompt:
         """A prompt with some lines left out: changed ones put back to what the seed has there."""
         for line in lines:
-            if line in self.edits:
-                prompt = apply(prompt, [self.edits[line]])
-            else:
-                prompt = without_line(self.seed, prompt, line)
+            of_seed = self.lines[line].change == SEED
+            prompt = _less(prompt, line) if of_seed else without_line(self.seed, prompt, line)
         return prompt
+
+    def part(self, prompt: Prompt, lines: Sequence[str]) -> Prompt:
+        """The same, to be asked: the first prompt is asked anew, with a line that says nothing.
+
+        Rows stand among those of a cause because the first prompt's answers were wrong there. Held against these very
+        answers, any line would seem to mend them.
+        """
+        left = self.without(prompt, lines)
+        return variant(left, 1) if left.fingerprint == self.first else left
 
     def removal(self, whole: Prompt, lines: Sequence[str], gone: Sequence[str] = ()) -> Removal:
         """Some lines left out of a prompt that holds them, beside others that it was found to do without."""
         key = (whole.fingerprint, tuple(lines), tuple(gone))
         if key not in self.made:
-            part = self.without(whole, [*gone, *lines])
+            part = self.part(whole, [*gone, *lines])
             cut = self._cut([self.lines[line] for line in lines], whole.demo_rows | part.demo_rows)
             metrics = cut.metrics if len(lines) == 1 else frozenset()
             self.made[key] = Removal(lines=tuple(lines), whole=whole, part=part, strata=cut.strata, metrics=metrics)
@@ -76,17 +83,16 @@ class Survey:
 
     def carry(self, old: Removal, base: Prompt) -> Removal:
         """What was seen of a removal holds for a prompt that other lines have left as well."""
-        key = (base.fingerprint, old.lines, ())
-        if key not in self.made:
-            self.made[key] = replace(
-                old,
-                whole=base,
-                part=self.without(base, old.lines),
-                seen=dict(old.seen),
-                asked=set(old.asked),
-                carried=frozenset(old.asked),
-            )
-        return self.made[key]
+        carried = replace(
+            old,
+            whole=base,
+            part=self.part(base, old.lines),
+            seen=dict(old.seen),
+            asked=set(old.asked),
+            carried=frozenset(old.asked),
+        )
+        self.made[base.fingerprint, old.lines, ()] = carried
+        return carried
 
     def overlap(self, line: str, others: Sequence[str]) -> bool:
         """Whether others can have stood in for a line, or in its way: they touch a good part of its own rows."""
@@ -132,17 +138,27 @@ def survey(desk: Desk, seed: Prompt, winner: Champion, causes: Mapping[str, Caus
         before=_known(desk, known.first),
         after={**train, **_known(desk, winner.prompt), **winner.val.results},
     )
-    edits = _removals(seed, winner.prompt)
-    lines = [*_changed(seed, winner.prompt, causes), *(_of_seed(seed, line) for line in edits)]
-    return Survey(seed=seed, ground=ground, lines={line.id: line for line in lines}, edits=edits)
+    lines = [
+        *_changed(seed, winner.prompt, causes),
+        *(_of_seed(seed, line) for line in _removable(seed, winner.prompt)),
+    ]
+    return Survey(seed=seed, ground=ground, lines={line.id: line for line in lines}, first=known.first.fingerprint)
 
 
-def _removals(seed: Prompt, winner: Prompt) -> dict[str, Edit]:
-    """Lines of the seed that may go, with their removals."""
+def _removable(seed: Prompt, winner: Prompt) -> list[str]:
+    """Lines of the seed that may go."""
     kept = {line.id for line in seed.lines} & {line.id for line in winner.lines}
     changed = {line for line, _, _ in changed_lines(seed, winner)}
-    found = [edit for edit in shorter(winner, seed) if edit.op is Op.REMOVE_LINE]
-    return {edit.target: edit for edit in found if edit.target is not None and edit.target in kept - changed}
+    found = [edit.target for edit in shorter(winner, seed) if edit.op is Op.REMOVE_LINE]
+    return [line for line in dict.fromkeys(found) if line is not None and line in kept - changed]
+
+
+def _less(prompt: Prompt, line: str) -> Prompt:
+    """A prompt without a line, that nothing is put back for; it may be left with none."""
+    messages = [
+        replace(message, lines=tuple(one for one in message.lines if one.id != line)) for message in prompt.messages
+    ]
+    return with_lines(prompt, messages)
 
 
 def _of_seed(seed: Prompt, line: str) -> Changed:
