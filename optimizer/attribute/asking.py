@@ -87,9 +87,10 @@ class Removal:
 
     @property
     def is_tried(self) -> bool:
-        """Whether enough of the lines' own rows were asked, or all there are, to think of doing without them."""
+        """Whether enough of the lines' own rows told something, or all that do, to think of doing without them."""
         own = self.rows(*self.home)
-        return bool(self.seen) and sum(row.id in self.asked for row in own) >= min(LEAST_OWN, len(own))
+        told = sum(row.id in self.seen for row in own)
+        return bool(self.seen) and (told >= min(LEAST_OWN, len(own)) or (told > 0 and not self.open(*self.home)))
 
     @property
     def home(self) -> tuple[str, ...]:
@@ -262,6 +263,7 @@ class Desk:
             return None
         first, second = self._answers(removal.whole, row, number), self._answers(removal.part, row, number)
         raw = value = beside = 0.0
+        again = number
         for key, mine in first[0].items():
             other = second[0].get(key, 0.0)
             if metrics and key not in metrics:
@@ -270,16 +272,18 @@ class Desk:
             raw += mine - other
             if mine > other:
                 value += max(mine - max(answer.get(key, 0.0) for answer in second), 0.0)
+                again = min(again, len(second) - 1)
             elif mine < other:
                 value -= max(other - max(answer.get(key, 0.0) for answer in first), 0.0)
+                again = min(again, len(first) - 1)
         flip = int(whole.passed) - int(part.passed)
-        return Seen(raw=raw, value=value, beside=beside if metrics else None, again=number, flip=flip)
+        return Seen(raw=raw, value=value, beside=beside if metrics else None, again=again, flip=flip)
 
     def _answers(self, prompt: Prompt, row: Example, number: int) -> list[Mapping[str, float]]:
-        """Metric -> part of the score, of a prompt's first answer and of those that it was asked for again."""
+        """Metric -> part of the score, of a prompt's first answer and of those after it that are no errors."""
         again = [variant(prompt, time) for time in range(1, number + 1)]
         more = [_parts(self.result(one, row)) for one in again if self.is_known(one, row)]
-        return [_parts(self.result(prompt, row)), *more]
+        return [_parts(self.result(prompt, row)), *(parts for parts in more if parts)]
 
     def _keys(self, prompt: Prompt, rows: Sequence[Example]) -> set[str]:
         """What the plan counts."""

@@ -12,17 +12,17 @@ from dataclasses import dataclass, field, replace
 
 from optimizer.attribute.asking import Desk, Removal
 from optimizer.attribute.posterior import OTHERS, Pool, Seen
-from optimizer.attribute.survey import Survey
+from optimizer.attribute.survey import SEED, Survey
 from optimizer.dataset import Example
 from optimizer.prompt import Prompt
 from optimizer.stats import EPSILON
 
 KEEP = 0.7
-"""A line stays where the probability that it earns is at least this."""
+"""A changed line stays where the probability that it earns is at least this."""
 MISSED = 0.9
 """A dropped line comes back where the check alone says so with this probability."""
 HURTS = 0.25
-"""A line hurts, for the order of drops, where that probability is at most this."""
+"""A line hurts where that probability is at most this: it goes first, and a line of the seed goes for nothing less."""
 NEW_ROWS = 4
 """Rows of each line's own that a drop is verified on: such as were not asked before, first of all."""
 STAND_IN_ROWS = 3
@@ -83,8 +83,16 @@ class Dropping:
         await self.desk.look_again([removal])
         for line in lines:
             self.priced[line] = self._told(removal, line)
-        self.gone += [line for line in lines if self.priced[line].posterior(self.pool).earns < KEEP]
+        self.gone += [line for line in lines if self._may_go(removal, line)]
         return True
+
+    def _may_go(self, removal: Removal, line: str) -> bool:
+        """Whether a line does not earn, by rows that were asked to verify it; where all are errors nothing is."""
+        asked = removal.asked & self.survey.own(line) or removal.asked
+        if asked and not asked & removal.seen.keys():
+            return False
+        most = HURTS if self.survey.lines[line].change == SEED else KEEP
+        return self.priced[line].posterior(self.pool).earns < most
 
     async def _fewer(self, lines: Sequence[str]) -> bool:
         """The reserve cannot verify so much: half of it, down to one line whose own price is the proof."""
@@ -170,22 +178,29 @@ class Dropping:
         own = self.survey.own(line)
         lost = [row for row in self.desk.bench.val if row.id in own and _is_up(removal, row)][:LOST_ROWS]
         rows = {row.id for row in lost}
-        alike = [other for other in self.gone if rows & self.survey.own(other)]
+        back = {one: self._back(one) for one in self.gone if rows & self.survey.own(one)}
+        alike = [other for other, prompt in back.items() if self.desk.fits(prompt)]
         won: dict[str, int] = {}
         for other in sorted(alike, key=lambda one: len(self.survey.lines[one].text)):
-            back = self.survey.without(self.whole, [one for one in self.gone if one != other])
-            if self.desk.cost([(back, lost)]) > self.desk.left:
+            if self.desk.cost([(back[other], lost)]) > self.desk.left:
                 break
-            await self.desk.ask([(back, f"with {other} again", lost)], self.whole)
-            won[other] = sum(self._is_won(back, removal.part, row) for row in lost)
+            await self.desk.ask([(back[other], f"with {other} again", lost)], self.whole)
+            won[other] = sum(self._is_won(back[other], removal.part, row) for row in lost)
             if won[other] == len(lost):
                 break
         best = max(won, key=lambda other: won[other], default=line)
+        if not won.get(best) and line in alike and line not in won:
+            # The reserve ended before it was known which one: nothing that is missed goes.
+            best, won[line] = line, len(lost)
         if won.get(best):
             # Chosen for the rows that it won back, it must be priced on its own again.
             self.gone.remove(best)
             kept = [one for one in self.priced if one not in self.gone]
             self.stale |= {one for one in kept if one == best or self.survey.overlap(one, [best])}
+
+    def _back(self, line: str) -> Prompt:
+        """What is left, with a line that went."""
+        return self.survey.without(self.whole, [one for one in self.gone if one != line])
 
     def _is_won(self, back: Prompt, part: Prompt, row: Example) -> bool:
         more, less = self.desk.result(back, row), self.desk.result(part, row)

@@ -175,7 +175,8 @@ class Ground:
 
     def _changed(self, row: str) -> bool:
         before, after = self.before.get(row), self.after.get(row)
-        return before is not None and after is not None and before.score != after.score
+        scores = {result.score for result in (before, after) if result is not None}
+        return len(scores) == 2 and None not in scores
 
 
 def in_turn(rows: Sequence[Example], seed: int, first: Collection[str]) -> tuple[Example, ...]:

@@ -57,7 +57,8 @@ async def attribute(
     if run.kept:
         await price_doubtful(desk, run.kept)
         await run.screening.others(LEAST_OTHERS)
-        await run.drop(KEEP)
+        if await run.drop(KEEP):
+            await price(desk, run.kept)
     return await run.told(await run.on_val(winner))
 
 
@@ -127,7 +128,8 @@ class Run:
         pool = pool_of(self.desk)
         chance = {one.lines[0]: one.posterior(pool).earns for one in self.kept if one.seen}
         hurting = [line for line in chance if chance[line] <= HURTS]
-        doubtful = [line for line in chance if chance[line] < below and self.desk.found[line].is_tried]
+        changed = [line for line in chance if self.survey.lines[line].change != SEED]
+        doubtful = [line for line in changed if chance[line] < below and self.desk.found[line].is_tried]
         dropping = Dropping(
             desk=self.desk, survey=self.survey, whole=self.prompt, pool=pool, priced=dict(self.desk.found)
         )
@@ -141,14 +143,16 @@ class Run:
         return bool(dropping.gone)
 
     async def _without(self, dropping: Dropping) -> None:
-        """Go on without the lines that are gone. Lines that they can have stood in for are priced anew."""
+        """Go on without the lines that are gone. Lines that they can have stood in for are priced anew.
+
+        So are those that were priced beside a line that came back.
+        """
         prompt, gone = dropping.prompt, dropping.gone
-        if not gone:
-            return
         for line in gone:
             await self._tell_drop(line, prompt)
         self.dropped += gone
-        self.desk.relatives[prompt.fingerprint] = (self.prompt, self.survey.own(*gone))
+        if gone:
+            self.desk.relatives[prompt.fingerprint] = (self.prompt, self.survey.own(*gone))
         for removal in self.kept:
             (line,) = removal.lines
             sure = removal.posterior(dropping.pool).earns >= 1 - SURE
@@ -156,7 +160,7 @@ class Run:
             anew = not sure and not beside and self.survey.overlap(line, gone)
             if anew or line in dropping.stale:
                 self.desk.found[line] = self.survey.removal(prompt, [line])
-            else:
+            elif gone or not beside:
                 self.desk.found[line] = self.survey.carry(removal, prompt)
         self.prompt = prompt
 

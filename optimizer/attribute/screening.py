@@ -114,7 +114,9 @@ class Screening:
             if not await self._reached(together, row):
                 return []
             seen = together.seen.get(row.id)
-            lines = half if seen is not None and seen.raw * value > 0 else rest
+            if seen is None:
+                return []
+            lines = half if seen.raw * value > 0 else rest
         return [one for one in lines if await self._moves(one, row)]
 
     async def _moves(self, alone: Removal, row: Example) -> bool:
