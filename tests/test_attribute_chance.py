@@ -16,10 +16,14 @@ from optimizer.attribute.pricing import pool_of
 from optimizer.attribute.rows import Ground
 from optimizer.attribute.run import Run
 from optimizer.attribute.survey import SEED, survey
+from optimizer.choice import checked
 from optimizer.dataset import Example
+from optimizer.edits import Edit, Op, added_demo, apply
 from optimizer.errors import ErrorKind, ModelError
-from optimizer.outcome import Phase
-from optimizer.prompt import Prompt, build
+from optimizer.events import Decided, RunEnded
+from optimizer.loop import Ends, Finished, baseline, finish, price
+from optimizer.outcome import Outcome, Phase, Verdict
+from optimizer.prompt import Demo, Prompt, build
 from optimizer.results import CallError, Result
 from optimizer.search.study import Champion
 from optimizer.tokens import prompt_tokens
@@ -211,3 +215,51 @@ def test_an_error_is_no_change_of_a_row():
     broken = {**after, "r0": Result(example="r0", candidate="p", error=fault), "r1": result("r1", "Ember", "Heron")}
     cut = Ground(rows=rows, before=after, after=broken).cut(["Be careful."], [], ())
     assert {stratum.name: [row.id for row in stratum.rows] for stratum in cut.strata}["cluster"] == ["r1"]
+
+
+@pytest.mark.parametrize("repeats", [1, 3])
+@pytest.mark.parametrize("reserve", [0, 7, 33, 120])
+def test_the_reserve_holds_with_repeats_demos_and_a_check_that_is_held_back(repeats, reserve):
+    bench, _, _ = bench_of(obeys, kind_of, calls=4000)
+    bench.evaluator.repeats = repeats
+    bench.plan.limits[Phase.ATTRIBUTION], bench.plan.kept = reserve + 8, 8
+    demos = [Demo(inputs=row.inputs, output=str(row.expected), row=row.id) for row in bench.train[:2]]
+    start = apply(seed_prompt("Answer.\nBe brief."), [added_demo(demos[0], cluster="c")])
+    gone = [Edit(op=Op.REMOVE_DEMO, target="D1"), Edit(op=Op.REMOVE_LINE, target="L2")]
+    winner = apply(with_lines(start, [ALPHA, BETA, "Be careful."]), [*gone, added_demo(demos[1], cluster="c")])
+
+    async def go() -> Priced:
+        await bench.evaluator.evaluate(start, (*bench.val, *bench.train), SEARCH)
+        val = await bench.evaluator.evaluate(winner, bench.val, SEARCH)
+        return await attribute(bench, start, Champion(prompt=winner, val=val), {})
+
+    found = asyncio.run(go())
+    assert len(bench.plan.asked[Phase.ATTRIBUTION]) <= reserve
+    assert {worth.id for worth in (*found.lines, *found.dropped)} == {"L4", "L5", "L6", "D1", "D2", "L2"}
+    shown = {row.id for row in bench.train[:2]}
+    assert not shown & {row for worth in found.lines if worth.id[0] == "D" for row in (*worth.fixed, *worth.broken)}
+
+
+def test_where_every_line_goes_the_run_ends_with_the_seed_and_the_test_rows_stay_sealed():
+    bench, events, target = bench_of(lambda text, example: "no idea", kind_of, calls=2000)
+    start = seed_prompt()
+    winner = with_lines(start, ["About alpha-code, be careful.", "Be kind."])
+
+    async def go() -> Finished:
+        state = await baseline(bench, start)
+        val = await bench.evaluator.evaluate(winner, bench.val, SEARCH)
+        state = replace(state, champion=Champion(prompt=winner, val=val))
+        priced = await price(bench, state)
+        assert priced.lines == ()
+        return await finish(bench, ends, state, await checked(bench, state, priced, ()))
+
+    def shipped(prompt: Prompt, outcome: Outcome) -> Decided:
+        raise AssertionError("nothing changed")
+
+    ends = Ends(look=lambda before, after: 1, ship=shipped)
+    done = asyncio.run(go())
+    assert done.winner.fingerprint == start.fingerprint
+    assert done.outcome.test is None
+    assert done.outcome.verdict in (Verdict.NOT_SHOWN, Verdict.TOO_SMALL)
+    assert not {row for _, row in target.calls} & {row.id for row in bench.test}
+    assert isinstance(events[-1], RunEnded)
