@@ -300,7 +300,6 @@ def causes(made: Sequence[Edit], screened: Sequence[Screened], proposals: Mappin
         found[text] = Cause(
             label=before.label or ("" if item.edit.source == "user" else proposal.cluster.label),
             members=before.members + len(members),
-            share=before.share + proposal.cluster.share,
             shown=before.shown | {member.example.id for member in members[:MOST_MEMBERS]},
             mended=before.mended | set(item.mended),
         )

@@ -73,7 +73,7 @@ def with_lines(seed: Prompt, lines: Sequence[str]) -> Prompt:
 def cause(bench: Bench, kind: str, shown: int = 2) -> Cause:
     """A line that was proposed for the failures of one kind, two of which its proposer saw."""
     rows = [row.id for row in bench.train if str(row.inputs["q"]).startswith(kind)]
-    return Cause(label=f"{kind} is wrong", members=len(rows), share=0.2, shown=frozenset(rows[:shown]))
+    return Cause(label=f"{kind} is wrong", members=len(rows), shown=frozenset(rows[:shown]))
 
 
 def priced(

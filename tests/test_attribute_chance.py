@@ -48,7 +48,7 @@ def test_rows_that_the_first_prompt_got_wrong_by_chance_speak_for_no_line(lines)
             before = await bench.evaluator.evaluate(start, (*bench.val, *bench.train), SEARCH)
             val = await bench.evaluator.evaluate(winner, bench.val, SEARCH)
             failed = [row.id for row in bench.train if not before.results[row.id].passed]
-            cause = Cause(label="luck", members=len(failed), share=0.2, shown=frozenset(failed[:3]))
+            cause = Cause(label="luck", members=len(failed), shown=frozenset(failed[:3]))
             return await attribute(bench, start, Champion(prompt=winner, val=val), dict.fromkeys(texts, cause))
 
         return asyncio.run(run())

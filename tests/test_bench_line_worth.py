@@ -96,7 +96,8 @@ def test_figures_count_what_they_say():
     assert found.cover == pytest.approx(3 / 5)
     assert found.lost == pytest.approx(1 / 3)
     assert found.idle == pytest.approx(1 / 3)
-    assert (found.calls, found.change) == (150, pytest.approx(0.01))
+    assert found.calls == 150
+    assert found.change == pytest.approx(0.01)
 
 
 def test_a_label_on_a_line_without_effect_is_never_right():

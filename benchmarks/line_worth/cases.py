@@ -169,7 +169,6 @@ def cause_of(world: World, bench: Bench, start: Prompt, winner: Prompt, line: Pl
     return Cause(
         label=line.rule,
         members=len(members),
-        share=len(members) / max(len(failed), 1),
         shown=frozenset(fold[:SHOWN]),
         mended=frozenset(key for key, result in after.items() if result is not None and result.passed),
     )

@@ -29,7 +29,7 @@ from optimizer.attribute.posterior import (
 from optimizer.attribute.rows import Stratum
 from optimizer.dataset import Example, Split
 from optimizer.edits import apply
-from optimizer.evaluator import Bench, Purpose, fits, judges, row_key
+from optimizer.evaluator import Bench, Purpose, by_id, fits, judges, row_key
 from optimizer.events import CandidateMade
 from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
@@ -139,6 +139,11 @@ class Desk:
         """Requests that may still be asked for."""
         return max(self.bench.plan.left(Phase.ATTRIBUTION) - self.kept, 0)
 
+    @property
+    def rows(self) -> Mapping[str, Example]:
+        """Val and train, by id."""
+        return by_id((*self.bench.val, *self.bench.train))
+
     def fits(self, prompt: Prompt) -> bool:
         """Whether a run may end with a prompt: it says something, and is within the limit of tokens."""
         return any(message.lines for message in prompt.messages) and fits(prompt, self.bench.max_tokens)
@@ -226,7 +231,7 @@ class Desk:
             await self._once_more([(one, row) for one, row in wanted if only is None or row in only], number)
 
     async def _once_more(self, wanted: Sequence[tuple[Removal, str]], number: int) -> None:
-        rows = {row.id: row for row in (*self.bench.val, *self.bench.train)}
+        rows = self.rows
         chosen: list[tuple[Removal, Example]] = []
         jobs: list[tuple[Prompt, str, Sequence[Example]]] = []
         for removal, key in wanted:

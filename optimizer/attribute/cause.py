@@ -16,8 +16,6 @@ class Cause:
     """Label of the cluster; empty for a line of the user's own."""
     members: int
     """Failures in it when the line was proposed."""
-    share: float = 0.0
-    """Its share of the lost score when the line was proposed, in [0, 1]."""
     shown: frozenset[str] = frozenset()
     """Train rows that the proposer was shown: these never judge the line."""
     mended: frozenset[str] = frozenset()

@@ -136,7 +136,7 @@ class Dropping:
 
     def _seen(self, removal: Removal, line: str, keys: frozenset[str]) -> dict[str, Seen]:
         """Some rows of a group as they are for one of its lines: on the metrics that it is about."""
-        rows = {row.id: row for row in (*self.desk.bench.val, *self.desk.bench.train)}
+        rows = self.desk.rows
         found: dict[str, Seen] = {}
         for key, seen in removal.seen.items():
             if key in keys:

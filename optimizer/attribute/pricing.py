@@ -21,21 +21,16 @@ UNLIKELY = 0.03
 """... where a greater one has at most this probability."""
 
 
-async def price(desk: Desk, removals: Sequence[Removal], most: int = MOST_OWN) -> None:
+async def price(desk: Desk, removals: Sequence[Removal]) -> None:
     """Ask rows that each line was made for with and without it, in blocks until these tell no more of it.
 
     All lines that want a block get one side by side, as far as the reserve goes. Rows that differ are asked again only
     where the line is still in doubt without that: of one that mends every row of its cluster nobody doubts it.
-
-    Args:
-        desk: where rows are asked for.
-        removals: each line alone.
-        most: rows a line, at most.
     """
     block = max(1, min(BLOCK, desk.left // (4 * max(len(removals), 1))))
     while True:
         pool = pool_of(desk)
-        wanting = [one for one in removals if _wants(one, pool, most)]
+        wanting = [one for one in removals if _wants(one, pool)]
         wanting.sort(key=lambda removal: -removal.posterior(pool).wrong)
         chosen = desk.affordable([(removal, removal.open(*removal.home)[:block]) for removal in wanting])
         if not chosen:
@@ -65,9 +60,9 @@ def _is_known(removal: Removal, pool: Pool) -> bool:
     return is_settled(found) and high - low <= WIDE
 
 
-def _wants(removal: Removal, pool: Pool, most: int) -> bool:
+def _wants(removal: Removal, pool: Pool) -> bool:
     asked = sum(row.id in removal.asked for row in removal.rows(*removal.home))
-    if asked >= most or not removal.open(*removal.home):
+    if asked >= MOST_OWN or not removal.open(*removal.home):
         return False
     return asked < LEAST_OWN or not is_settled_by(removal, pool, *removal.home)
 

@@ -180,7 +180,7 @@ class Ground:
 
 
 def in_turn(rows: Sequence[Example], seed: int, first: Collection[str]) -> tuple[Example, ...]:
-    """Rows in an order that no outcome has a part in: those that cost less first, then as a hash of the seed says."""
+    """Rows in an order fixed before any line is left out: those that cost less first, then by a hash of the seed."""
 
     def place(row: Example) -> tuple[bool, bytes]:
         return row.id not in first, blake2b(f"{seed}:{row.id}".encode(), digest_size=8).digest()

@@ -129,12 +129,11 @@ class Known:
 
 def survey(desk: Desk, seed: Prompt, winner: Champion, causes: Mapping[str, Cause], known: Known) -> Survey:
     """Look at what changed, and at what is known of val and train before a line is left out."""
-    bench = desk.bench
-    rows = (*bench.val, *bench.train)
+    rows = tuple(desk.rows.values())
     free = {row.id for row in rows if desk.is_known(winner.prompt, row)}
     train = known.train.results if known.train else {}
     ground = Ground(
-        rows=in_turn(rows, bench.seed, free),
+        rows=in_turn(rows, desk.bench.seed, free),
         before=_known(desk, known.first),
         after={**train, **_known(desk, winner.prompt), **winner.val.results},
     )
@@ -167,8 +166,7 @@ def _of_seed(seed: Prompt, line: str) -> Changed:
 
 
 def _known(desk: Desk, prompt: Prompt) -> dict[str, Result]:
-    rows = (*desk.bench.val, *desk.bench.train)
-    found = {row.id: desk.result(prompt, row) for row in rows if desk.is_known(prompt, row)}
+    found = {row.id: desk.result(prompt, row) for row in desk.rows.values() if desk.is_known(prompt, row)}
     return {key: result for key, result in found.items() if result is not None}
 
 
