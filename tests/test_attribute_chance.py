@@ -20,6 +20,7 @@ from optimizer.choice import checked
 from optimizer.dataset import Example
 from optimizer.edits import Edit, Op, added_demo, apply
 from optimizer.errors import ErrorKind, ModelError
+from optimizer.evaluator import Bench
 from optimizer.events import Decided, RunEnded
 from optimizer.loop import Ends, Finished, baseline, finish, price
 from optimizer.outcome import Outcome, Phase, Verdict
@@ -27,7 +28,7 @@ from optimizer.prompt import Demo, Prompt, build
 from optimizer.results import CallError, Result
 from optimizer.search.study import Champion
 from optimizer.tokens import prompt_tokens
-from tests.test_attribute import RULE, SEARCH, kind_of, luck, obeys, result, rules, with_lines
+from tests.test_attribute import RULE, SEARCH, cause, kind_of, luck, obeys, result, rules, with_lines
 from tests.worlds import FunctionTarget, bench_of, seed_prompt
 
 
@@ -48,8 +49,8 @@ def test_rows_that_the_first_prompt_got_wrong_by_chance_speak_for_no_line(lines)
             before = await bench.evaluator.evaluate(start, (*bench.val, *bench.train), SEARCH)
             val = await bench.evaluator.evaluate(winner, bench.val, SEARCH)
             failed = [row.id for row in bench.train if not before.results[row.id].passed]
-            cause = Cause(label="luck", members=len(failed), shown=frozenset(failed[:3]))
-            return await attribute(bench, start, Champion(prompt=winner, val=val), dict.fromkeys(texts, cause))
+            luckless = Cause(label="luck", members=len(failed), shown=frozenset(failed[:3]))
+            return await attribute(bench, start, Champion(prompt=winner, val=val), dict.fromkeys(texts, luckless))
 
         return asyncio.run(run())
 
@@ -263,3 +264,33 @@ def test_where_every_line_goes_the_run_ends_with_the_seed_and_the_test_rows_stay
     assert done.outcome.verdict in (Verdict.NOT_SHOWN, Verdict.TOO_SMALL)
     assert not {row for _, row in target.calls} & {row.id for row in bench.test}
     assert isinstance(events[-1], RunEnded)
+
+
+def test_a_line_that_breaks_rows_which_share_nothing_with_it_is_found():
+    """It aims at alpha and mends it; what it does to omega is seen in the screening of the rest alone."""
+
+    def shouts(text: str, example: Example) -> str:
+        kind = str(example.inputs["q"]).split()[0]
+        if "In capitals: alpha-code." in text and kind in ("alpha", "omega"):
+            return "alpha-code" if kind == "alpha" else "NO IDEA"
+        return obeys(text, example)
+
+    bench, _, _ = bench_of(shouts, kind_of, calls=2000)
+    start = seed_prompt("Answer the question.\nAnswer omega-code to omega.")
+    text = "In capitals: alpha-code."
+    winner = with_lines(start, [*rules("beta", "gamma", "delta"), text])
+    causes = {one: cause(bench, kind) for one, kind in {**rules("beta", "gamma", "delta"), text: "alpha"}.items()}
+
+    async def go() -> Priced:
+        await bench.evaluator.evaluate(start, (*bench.val, *bench.train), SEARCH)
+        val = await bench.evaluator.evaluate(winner, bench.val, SEARCH)
+        return await attribute(bench, start, Champion(prompt=winner, val=val), causes)
+
+    found = asyncio.run(go())
+    (worth,) = (worth for worth in (*found.lines, *found.dropped) if worth.text == text)
+    assert worth.broken and {bench_row(bench, row) for row in worth.broken} == {"omega"}
+    assert worth.label == "not measurable", worth
+
+
+def bench_row(bench: Bench, row: str) -> str:
+    return next(str(one.inputs["q"]).split()[0] for one in (*bench.val, *bench.train) if one.id == row)

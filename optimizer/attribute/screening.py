@@ -90,8 +90,9 @@ class Screening:
                 alone.asked.add(row.id)
             return
         moved = abs(seen.value) > EPSILON
-        # Several lines may be needed on a row whose value they name: each of these is asked by itself.
-        named = [one for one in lines if moved and row in one.open(FAILED, NAMED)]
+        # Several lines may be needed on a row whose value they name: each of these is asked by itself, and so is each
+        # that moved such a row before. Else its further rows, once no search is left, would count as not asked.
+        named = [one for one in lines if moved and (row in one.open(FAILED, NAMED) or _reaches(one))]
         guilty = [one for one in named if await self._moves(one, row)]
         if moved and not guilty and len(named) < len(lines):
             guilty = await self._among([one for one in lines if one not in named], seen.value, row)
@@ -133,3 +134,8 @@ class Screening:
                 return False
             await self.desk.look(chosen)
         return True
+
+
+def _reaches(alone: Removal) -> bool:
+    """Whether a line moved a row of the rest."""
+    return any(abs(alone.seen[row.id].value) > EPSILON for row in alone.rows(OTHERS) if row.id in alone.seen)
