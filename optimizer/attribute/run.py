@@ -27,6 +27,10 @@ HELD_BACK = 0.3
 """Part of the reserve that the first prices leave to the drops and their check."""
 LEAST_OTHERS = 10
 """Rows of the rest that every line is tried on before any is dropped."""
+NEEDED = 3
+"""Rows that a line mended and that are lost without it, from which it is needed."""
+NEEDED_ROWS = 5
+"""Rows that this is tried on."""
 SUSPECT_ROWS = 6
 """Rows that a line of the seed is tried on."""
 RARE = 0.5
@@ -74,6 +78,8 @@ class Run:
     """What is left of the winner."""
     dropped: list[str] = field(default_factory=list)
     """Lines that are gone."""
+    needed: set[str] = field(default_factory=set)
+    """Lines without which rows are lost that they mended: these stay, unless they hurt."""
 
     @property
     def kept(self) -> list[Removal]:
@@ -130,6 +136,8 @@ class Run:
         hurting = [line for line in chance if chance[line] <= HURTS]
         changed = [line for line in chance if self.survey.lines[line].change != SEED]
         doubtful = [line for line in changed if chance[line] < below and self.desk.found[line].is_tried]
+        if not hurting:
+            doubtful = [line for line in doubtful if not await self._is_needed(line)]
         dropping = Dropping(
             desk=self.desk, survey=self.survey, whole=self.prompt, pool=pool, priced=dict(self.desk.found)
         )
@@ -141,6 +149,27 @@ class Run:
         self.desk.found = dropping.priced
         await self._without(dropping)
         return bool(dropping.gone)
+
+    async def _is_needed(self, line: str) -> bool:
+        """Whether rows that a line mended are lost without it.
+
+        Its proposer was shown them, so they say nothing of its worth. But a rule of few rows may have none beside
+        them, and is no idle line for that.
+        """
+        if line not in self.needed:
+            mended = self.survey.lines[line].cause.mended - self.prompt.demo_rows
+            rows = [row for row in self.survey.ground.rows if row.id in mended][:NEEDED_ROWS]
+            part = self.survey.part(self.prompt, [line])
+            jobs = [(part, rows), (self.prompt, self.desk.unanswered(self.prompt, rows))]
+            if len(rows) < NEEDED or self.desk.cost(jobs) > self.desk.left:
+                return False
+            await self.desk.ask([(part, f"without {line}", rows), (self.prompt, "winner", jobs[1][1])], self.prompt)
+            sides = [(self.desk.result(self.prompt, row), self.desk.result(part, row)) for row in rows]
+            lost = sum(bool(one and other and one.passed and not other.passed and other.error is None) for one, other in sides)
+            if lost < NEEDED:
+                return False
+            self.needed.add(line)
+        return True
 
     async def _without(self, dropping: Dropping) -> None:
         """Go on without the lines that are gone. Lines that they can have stood in for are priced anew.
