@@ -12,8 +12,8 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 
 SAYS = {
-    "any_openai_endpoint": ["GAIN SHOWN", '"Bob"', "252 calls paid, 252 counted by the server"],
-    "async_and_watch": ["reviews: accept: ", "romeo-bob: GAIN SHOWN after 252 calls", "reviews: GAIN SHOWN after"],
+    "any_openai_endpoint": ["GAIN SHOWN", '"Bob"', "280 calls paid, 280 counted by the server"],
+    "async_and_watch": ["reviews: accept: ", "romeo-bob: GAIN SHOWN after 280 calls", "reviews: GAIN SHOWN after"],
     "evaluate_a_prompt": ["v1.yaml on val: 25.0%, 10 of 40 rows pass", "by-hand.txt on val: 100.0%"],
     "own_metric": ["GAIN SHOWN", "Answer in at most 6 words."],
     "quickstart": ["GAIN SHOWN", '"Bob"', "on 39 rows that the search never saw (stand-in)"],

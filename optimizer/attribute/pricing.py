@@ -13,7 +13,7 @@ BLOCK = 3
 """Rows of a line that are asked at a time."""
 SETTLED = 0.01
 """A sign is settled where the probability that it is wrong is at most this."""
-WIDE = 0.25
+WIDE = 0.15
 """An interval of more than this is narrowed, where the reserve has calls left for it."""
 SMALL = 0.02
 """A worth under this is not worth more calls..."""
