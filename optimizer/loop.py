@@ -175,7 +175,7 @@ async def finish(bench: Bench, ends: Ends, state: RunState, end: Checked) -> Fin
         test.paired,
         rows=len(bench.test),
         stopped=state.stopped,
-        refused=state.refused,
+        refused=state.refused or _gone(state, winner.prompt),
         broken=fell,
         harms=test.harms,
     )
@@ -224,6 +224,13 @@ async def _cut_short(bench: Bench, state: RunState, error: BudgetExceeded) -> Ru
     reason = f"the budget ended the search: {_first(error)}"
     await bench.tell(Decided(kind="stop", round=state.round, reason=reason))
     return replace(state, stopped=reason, cut_short=True)
+
+
+def _gone(state: RunState, winner: Prompt) -> str:
+    """Why the run ends with the seed, where its champion was another prompt; else empty."""
+    if winner.fingerprint != state.seed.fingerprint or state.champion.prompt.fingerprint == winner.fingerprint:
+        return ""
+    return "a prompt seemed better on val, but none of its lines earned when it was priced, and all of them went"
 
 
 def _first(error: BudgetExceeded) -> str:

@@ -444,3 +444,31 @@ def test_the_loser_is_asked_again_and_a_row_counts_where_it_loses_each_time():
     assert kept <= raw / 3
     assert all(seen.again == 0 for seen in removal.seen.values() if seen.raw == 0)
     assert NAMED not in {stratum.name for stratum in cut.strata if stratum.rows}
+
+
+@pytest.mark.parametrize(("mended", "stays"), [(4, True), (2, False)])
+def test_a_line_stays_where_rows_that_it_mended_are_lost_without_it(mended, stays):
+    """No row beside those that its proposer saw speaks for it: unlucky rows of val, all of them."""
+
+    def unlucky(text: str, example: Example) -> str:
+        omega = str(example.inputs["q"]).startswith("omega")
+        return "no idea" if omega and example.id.startswith("v") else obeys(text, example)
+
+    bench, _, _ = bench_of(unlucky, kind_of, calls=2000)
+    start = seed_prompt()
+    lines = [RULE.format("alpha"), RULE.format("omega")]
+    winner = with_lines(start, lines)
+    rows = [row.id for row in bench.train if str(row.inputs["q"]).startswith("omega")]
+    causes = {
+        lines[0]: cause(bench, "alpha"),
+        lines[1]: Cause(label="omega", members=len(rows), shown=frozenset(rows), mended=frozenset(rows[:mended])),
+    }
+
+    async def run() -> Priced:
+        await bench.evaluator.evaluate(start, (*bench.val, *bench.train), SEARCH)
+        val = await bench.evaluator.evaluate(winner, bench.val, SEARCH)
+        return await attribute(bench, start, Champion(prompt=winner, val=val), causes)
+
+    result = asyncio.run(run())
+    assert (lines[1] in result.winner.prompt.text) is stays
+    assert by_text((*result.lines, *result.dropped))[lines[1]].label != "earns"

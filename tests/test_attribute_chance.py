@@ -262,6 +262,7 @@ def test_where_every_line_goes_the_run_ends_with_the_seed_and_the_test_rows_stay
     assert done.winner.fingerprint == start.fingerprint
     assert done.outcome.test is None
     assert done.outcome.verdict in (Verdict.NOT_SHOWN, Verdict.TOO_SMALL)
+    assert "none of its lines earned" in done.outcome.reason
     assert not {row for _, row in target.calls} & {row.id for row in bench.test}
     assert isinstance(events[-1], RunEnded)
 

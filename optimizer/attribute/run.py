@@ -165,8 +165,8 @@ class Run:
                 return False
             await self.desk.ask([(part, f"without {line}", rows), (self.prompt, "winner", jobs[1][1])], self.prompt)
             sides = [(self.desk.result(self.prompt, row), self.desk.result(part, row)) for row in rows]
-            lost = sum(bool(one and other and one.passed and not other.passed and other.error is None) for one, other in sides)
-            if lost < NEEDED:
+            scored = [(one, other) for one, other in sides if one and other and other.error is None]
+            if sum(one.passed and not other.passed for one, other in scored) < NEEDED:
                 return False
             self.needed.add(line)
         return True
@@ -197,6 +197,8 @@ class Run:
         worth = worth_of(self.survey.lines[line], self.desk.found[line], pool_of(self.desk))
         figures = {"line": line, "worth": worth.worth, "rows": worth.rows, "without": prompt.fingerprint}
         why = "hurts" if worth.label == "hurts" else "is not missed"
+        if self.survey.lines[line].change == "removed":
+            why = f"comes back: taking it away {'hurt' if worth.label == 'hurts' else 'earned nothing'}"
         await self.desk.bench.tell(
             Decided(kind="drop line", round=0, reason=f"{line} {why}: {worth.text}", figures=figures)
         )
