@@ -3,6 +3,7 @@
 PYTHON ?= python3
 VENV   ?= .venv
 BENCH_VENV ?= .venv-bench
+LOADERS_VENV ?= .venv-loaders
 UV     ?= uv
 JOBS   ?= 2
 
@@ -19,7 +20,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit format setup lock bench bench-clients bench-clusters bench-demo bench-imports bench-lines bench-stats docs command-pages picture clean
+.PHONY: help demo test lint types unit test-loaders format setup lock bench bench-clients bench-clusters bench-demo bench-imports bench-lines bench-stats docs command-pages picture clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +44,10 @@ unit: $(VENV)/.dev ## Run the tests, JOBS at a time (2)
 	@echo "pytest -n $(JOBS)"
 	@$(BIN)/python -m pytest -q -n $(JOBS)
 
+test-loaders: $(LOADERS_VENV)/.loaders ## Hold exports against the programs that they are for (promptfoo too, where it is installed)
+	@echo "pytest -m loaders"
+	@$(LOADERS_VENV)/bin/python -m pytest -q -m loaders -n $(JOBS) tests/test_export_loaders.py
+
 format: $(VENV)/.dev ## Rewrite the code in the project's style
 	@$(BIN)/ruff check --quiet --fix-only .
 	@$(BIN)/ruff format .
@@ -55,6 +60,8 @@ lock: ## Regenerate the lock files (UPGRADE=1 takes newer versions); needs uv
 	@$(COMPILE) pyproject.toml --extra dev --constraint requirements.lock --output-file requirements-dev.lock
 	@$(COMPILE) pyproject.toml --extra bench --no-strip-extras --constraint requirements.lock \
 		--output-file requirements-bench.lock
+	@$(COMPILE) pyproject.toml --extra loaders --no-strip-extras --constraint requirements.lock \
+		--output-file requirements-loaders.lock
 	@if grep -nE '://|^(-i|-f|--index|--extra-index|--find-links)' requirements*.lock; \
 		then echo "a lock names an index address: see the lines above"; exit 1; fi
 
@@ -101,8 +108,16 @@ $(BENCH_VENV)/.peers: requirements-bench.lock | $(BIN)/python
 		install --require-hashes --only-binary :all: --requirement requirements-bench.lock
 	@touch $@
 
+# In an environment of their own as well: they are many, and no part of ours needs them.
+$(LOADERS_VENV)/.loaders: requirements-loaders.lock | $(BIN)/python
+	@$(BIN)/python -m venv $(LOADERS_VENV)
+	@echo "Installing the programs that exports are for (a minute or so, once)"
+	@$(LOADERS_VENV)/bin/python -m pip --quiet --quiet --disable-pip-version-check --no-input \
+		install --require-hashes --only-binary :all: --requirement requirements-loaders.lock
+	@touch $@
+
 clean: ## Remove .venv and the tools' caches; runs/, prompts/ and evals/ stay
-	@rm -rf $(VENV) $(BENCH_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis site
+	@rm -rf $(VENV) $(BENCH_VENV) $(LOADERS_VENV) .mypy_cache .pytest_cache .ruff_cache .hypothesis site
 
 $(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there: install Python 3.11 or newer, or set PYTHON=path"; exit 1; }
