@@ -116,6 +116,10 @@ EXPORTERS: Mapping[str, str] = {
     "litellm": "optimizer.export.litellm",
     "python": "optimizer.export.python",
     "configmap": "optimizer.export.configmap",
+    "promptfoo": "optimizer.export.promptfoo",
+    "mlflow": "optimizer.export.mlflow",
+    "langfuse": "optimizer.export.langfuse",
+    "dspy": "optimizer.export.dspy",
 }
 """Format -> module that has the class `Export`. A new one is a new file and a line here."""
 

@@ -14,8 +14,7 @@ from typing import Any, Final
 
 from optimizer.config import MetricSpec
 from optimizer.dataset import Example, display
-from optimizer.export import jinja
-from optimizer.export.promptfoo import ecma, schema
+from optimizer.export.promptfoo import ecma, nunjucks, schema
 from optimizer.export.promptfoo.ecma import CannotSay
 from optimizer.wording import normal
 
@@ -71,7 +70,7 @@ def assertion(key: str, spec: MetricSpec, example: Example, root: Path) -> tuple
     written: dict[str, Any] = {"type": f"not-{said.type}" if spec.negate else said.type}
     if said.value is not None:
         written["value"] = _quoted(said.value)
-    terms: dict[str, Any] = {"metric": jinja.write([key])}
+    terms: dict[str, Any] = {"metric": nunjucks.write([key])}
     if spec.weight != 1:
         terms["weight"] = spec.weight
     if spec.required:
@@ -86,7 +85,7 @@ def _quoted(value: Any) -> Any:
         return [_quoted(part) for part in value]
     if not isinstance(value, str):
         return value
-    return ('{{ "" }}' if value.startswith(LOADED) else "") + jinja.write([value])
+    return ('{{ "" }}' if value.startswith(LOADED) else "") + nunjucks.write([value])
 
 
 def _expected(example: Example) -> str:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from optimizer.config import ModelSpec
 from optimizer.export import jinja
 from optimizer.export.base import WHOLE, Exported, Parts, cannot, cut, facts, texts
+from optimizer.export.promptfoo import nunjucks
 from optimizer.export.promptfoo.values import arrived, inert, written
 from optimizer.prompt import Message, Prompt
 from optimizer.readers.emit import lines
@@ -54,7 +55,7 @@ class Export:
         if taken:
             raise cannot(prompt, f"promptfoo takes no variable that is called {taken[0]!r}", "rename it")
         known = facts(prompt, provenance)
-        chat = [{"role": role, "content": jinja.write(pieces)} for role, pieces in cut(prompt)]
+        chat = [{"role": role, "content": nunjucks.write(pieces)} for role, pieces in cut(prompt)]
         model = known["provenance"].get("model", "")
         provider, note = _provider(model, known["params"])
         config = {
@@ -91,4 +92,4 @@ def _render(parts: Parts, inputs: Mapping[str, Any]) -> tuple[Message, ...]:
 
     chat = json.loads(yaml.safe_load(parts[WHOLE])["prompts"][0]["raw"])
     values = arrived(written(texts(inputs)))
-    return tuple(Message(role=one["role"], content=jinja.render(one["content"], values)) for one in chat)
+    return tuple(Message(role=one["role"], content=nunjucks.render(one["content"], values)) for one in chat)

@@ -42,6 +42,7 @@ class JsonField(Check):
 
     name: ClassVar[str] = "json-field"
     short: ClassVar[str | None] = "field"
+    version: ClassVar[str] = "2"
 
     field: str = dataclasses.field(metadata=TEXT)
     """Name of the field, or a dotted path: `order.items.0.price`."""
@@ -129,7 +130,8 @@ def same(left: Any, right: Any, *, ignore_case: bool = False) -> bool:
         return left.keys() == right.keys() and all(
             same(left[name], right[name], ignore_case=ignore_case) for name in left
         )
-    if isinstance(left, list) and isinstance(right, list):
+    # A list among the settings of a metric is kept as a tuple.
+    if isinstance(left, list | tuple) and isinstance(right, list | tuple):
         return len(left) == len(right) and all(
             same(a, b, ignore_case=ignore_case) for a, b in zip(left, right, strict=True)
         )
