@@ -1,5 +1,7 @@
 """Write docs/commands/: a page a command, made from the command line itself, with an example that is run.
 
+What the commands in the tutorial print is made anew as well.
+
     python scripts/command_pages.py [--check]
 
 The part above the mark comes from the command's help. The part below it belongs to the page: prose stays as it is, and
@@ -30,6 +32,7 @@ from optimizer.cli.interrupt import EXIT_CODE as INTERRUPTED  # noqa: E402
 from scripts import transcripts  # noqa: E402
 
 PAGES = ROOT / "docs" / "commands"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 MARK = "<!-- Above: the help of the command. Below: written by hand, outputs made. `make command-pages` does both. -->"
 RUN = "optimizer run evals/romeo-bob.yaml --run-id demo"
 """What has been run where an example begins, unless the example runs it itself."""
@@ -169,23 +172,31 @@ def written(pages: Path) -> dict[str, str]:
     return made
 
 
+def tutorial() -> str:
+    """The tutorial, with what its commands print in a copy of its folder."""
+    with tempfile.TemporaryDirectory() as made:
+        folder = Path(made).resolve() / "kettle-lane"
+        shutil.copytree(TUTORIAL.with_suffix(""), folder)
+        return transcripts.played(TUTORIAL.read_text(encoding="utf-8"), folder)
+
+
 def main() -> None:
     """Write the pages, or say which ones are stale."""
-    parser = argparse.ArgumentParser(description="Write docs/commands/ from the command line itself.")
+    parser = argparse.ArgumentParser(description="Write docs/commands/ from the command line, and the tutorial anew.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is stale")
     check = parser.parse_args().check
-    made = written(PAGES)
-    there = {path.name: path.read_text(encoding="utf-8") for path in PAGES.glob("*.md")}
-    stale = sorted(name for name in {*made, *there} if made.get(name) != there.get(name))
-    for name in stale:
-        print(f"docs/commands/{name}: {'stale' if check else 'written' if name in made else 'removed'}")
+    made = {PAGES / name: text for name, text in written(PAGES).items()} | {TUTORIAL: tutorial()}
+    there = {path: path.read_text(encoding="utf-8") for path in (*PAGES.glob("*.md"), TUTORIAL)}
+    stale = sorted(path for path in {*made, *there} if made.get(path) != there.get(path))
+    for path in stale:
+        print(f"{path.relative_to(ROOT)}: {'stale' if check else 'written' if path in made else 'removed'}")
         if check:
             continue
-        if name in made:
-            PAGES.mkdir(parents=True, exist_ok=True)
-            (PAGES / name).write_text(made[name], encoding="utf-8")
+        if path in made:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(made[path], encoding="utf-8")
         else:
-            (PAGES / name).unlink()
+            path.unlink()
     raise SystemExit(bool(check and stale))
 
 

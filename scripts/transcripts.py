@@ -22,7 +22,15 @@ sys.path.insert(0, str(ROOT))
 
 from optimizer.cli.entry import run as optimizer  # noqa: E402
 
-COLUMNS = "80"
+TERMINAL = {
+    "COLUMNS": "80",
+    "NO_COLOR": "1",
+    "GIT_CONFIG_GLOBAL": os.devnull,
+    "GIT_CONFIG_NOSYSTEM": "1",
+    **{f"GIT_{role}_NAME": "A reader" for role in ("AUTHOR", "COMMITTER")},
+    **{f"GIT_{role}_EMAIL": "reader@example.org" for role in ("AUTHOR", "COMMITTER")},
+}
+"""The terminal of every page: plain, of one width, and git as it comes."""
 CONSOLE = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
 COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)\n", re.MULTILINE)
 SAID = re.compile(r"^(?:warning|note|unproven)\b")
@@ -93,8 +101,8 @@ def plain(printed: str, folder: Path) -> str:
 @contextlib.contextmanager
 def _workspace(folder: Path) -> Iterator[None]:
     """A folder as the working folder, and a plain terminal of a fixed width."""
-    before = {name: os.environ.get(name) for name in ("COLUMNS", "NO_COLOR")}
-    os.environ.update(COLUMNS=COLUMNS, NO_COLOR="1")
+    before = {name: os.environ.get(name) for name in TERMINAL}
+    os.environ.update(TERMINAL)
     try:
         with contextlib.chdir(folder):
             yield
