@@ -45,7 +45,8 @@ def content(path: str) -> str:
     """The Markdown of a page that is no page of docs/."""
     target = ROOT / path
     if target.is_dir():
-        names = sorted(one.name for one in target.iterdir() if one.is_file())
+        found = (one.relative_to(target) for one in target.rglob("*") if one.is_file())
+        names = sorted(one.as_posix() for one in found if not any(part[0] in "._" for part in one.parts))
         return f"# {path}\n\n" + "".join(f"- [{name}]({name})\n" for name in names)
     text = target.read_text(encoding="utf-8")
     if target.suffix in TEXTS:

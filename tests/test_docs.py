@@ -7,6 +7,7 @@ import importlib
 import io
 import re
 import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ import optimizer
 from optimizer.outcome import Phase, Verdict
 from optimizer.plan import plan_for
 from optimizer.search.again import PLACEBOS
+from optimizer.stats import minimum_detectable_gain
+from optimizer.verdict import USUAL_SHARE
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -89,7 +92,7 @@ def test_the_plan_of_the_tour_is_the_demos():
     plan = plan_for(calls=600, train=53, val=40, test=39)
     shown = dict(re.findall(r"^\| (\w+) \| [^|]* \| (\d+) \|$", page, re.MULTILINE))
     assert shown == {phase.value: str(plan.limits[phase]) for phase in Phase}
-    assert all(f"| {verdict} |" in page for verdict in Verdict)
+    assert all(str(verdict) in page for verdict in Verdict)
     assert f"(`{PLACEBOS[0].text}`)" in page
 
 
@@ -97,6 +100,52 @@ def test_the_modules_of_the_tour_are_there():
     named = re.findall(r"`([a-z_/]+(?:\.py|/))`", HOW.read_text(encoding="utf-8").replace("`optimizer/`", ""))
     assert "search/screen.py" in named
     assert [name for name in named if not (ROOT / "optimizer" / name).exists()] == []
+
+
+CONCEPTS = DOCS / "concepts"
+QUOTED: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "verdicts.md": {
+        "1.4%, at most 2.9% at any size": ("statistics-nulls.md", "(1.41%)", "highest 2.90%"),
+        "at most 4.4%": ("statistics-nulls.md", "highest 4.40%"),
+        "16 of 900 claim, 1.8%": ("statistics-null-runs.md", "16 of 900, 1.8%"),
+        "val rose by 7.4 points on average and test by 0.5": ("statistics-null-runs.md", "| +7.4 | +0.5 |"),
+        "at least 93% of all samples": ("statistics-coverage.md", "93% everywhere"),
+    },
+    "clusters.md": {
+        "adjusted Rand index is 0.96": ("clusters.md", "| **mean of these** |  |  |  |  | 0.96 "),
+        "not tuned on it is 0.94": ("clusters.md", "| `heldout`: others | 43 | 37 | 5 | 5 | 0.94 "),
+        "0.87 where causes share": ("clusters.md", "share words | 42 | 39 | 5 | 5 | 0.87 "),
+    },
+    "worth-of-a-line.md": {
+        "99.7% have the right sign": ("line-worth.md", "right sign, all cases | 99.7% |"),
+        "correlation of worth and truth is 0.86": ("line-worth.md", "worth and truth, all cases | 0.86 |"),
+    },
+}
+"""Page -> figure as it says it -> its page of results, and how it stands there."""
+
+
+@pytest.mark.parametrize("page", QUOTED)
+def test_figures_of_the_concepts_are_those_of_their_sources(page):
+    text = (CONCEPTS / page).read_text(encoding="utf-8")
+    for figure, (source, *there) in QUOTED[page].items():
+        assert figure in text and f"results/{source})" in text
+        measured = (ROOT / "benchmarks" / "results" / source).read_text(encoding="utf-8")
+        assert [words for words in there if words not in measured] == [], figure
+
+
+def test_the_verdicts_have_their_rules_and_their_sizes():
+    page = (CONCEPTS / "verdicts.md").read_text(encoding="utf-8")
+    assert all(f"| {verdict} |" in page for verdict in Verdict)
+    sizes = {19: "about 42 points", 39: "about 20", 160: "about 10"}
+    for rows, told in sizes.items():
+        assert re.search(rf"{rows}[^;.]* {told}\b", page)
+        assert f"about {100 * minimum_detectable_gain(rows, USUAL_SHARE):.0f}" in told
+
+
+def test_the_modules_of_the_concepts_are_there():
+    text = "".join(path.read_text(encoding="utf-8") for path in CONCEPTS.glob("*.md"))
+    named = re.findall(r"\(`([a-z_/]+(?:\.py|/))`\)", text)
+    assert len(named) > 5 and [name for name in named if not (ROOT / "optimizer" / name).exists()] == []
 
 
 PAGES = [*DOCS.rglob("*.md"), *ROOT.glob("*.md"), ROOT / "evals" / "README.md"]

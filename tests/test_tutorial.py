@@ -1,0 +1,29 @@
+"""docs/tutorial.md: every command of it runs, and prints what stands there."""
+
+from __future__ import annotations
+
+import csv
+
+from scripts import command_pages, transcripts
+
+PAGE = command_pages.TUTORIAL.read_text(encoding="utf-8")
+
+
+def test_the_tutorial_prints_what_it_says():
+    assert command_pages.tutorial() == PAGE, "run: make command-pages"
+
+
+def test_the_tutorial_takes_the_whole_way():
+    shown = transcripts.commands(PAGE)
+    ours = {line.split()[1] for line in shown if line.startswith("optimizer ")}
+    assert {"check", "eval", "run", "diff", "failures", "case", "compare", "gate", "apply", "log"} <= ours
+    assert "GAIN SHOWN" in PAGE and "stand-in" in PAGE
+    assert "(exit code" not in PAGE
+
+
+def test_the_spreadsheet_is_what_the_tutorial_says_of_it():
+    with (command_pages.TUTORIAL.with_suffix("") / "notes.csv").open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    wrong = sum(row["answer"] != row["right"] for row in rows)
+    assert f"That is {len(rows)} notes, {wrong} of them answered wrongly." in PAGE
+    assert len({row["id"] for row in rows}) == len({row["note"] for row in rows}) == len(rows)
