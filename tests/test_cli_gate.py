@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -16,6 +17,8 @@ from optimizer.events import Decided, Event, ResultKnown, RunEnded
 from optimizer.outcome import Verdict
 from optimizer.readers.versions import save_version
 from optimizer.ship import provenance
+from optimizer.testing.faults import Fault, Seen, refuse
+from optimizer.testing.server import running_server
 from tests import sample_run
 from tests.cli_case import cli, ended, make_workspace, process
 from tests.sample_run import SEED, WINNER
@@ -365,3 +368,48 @@ def test_nothing_to_check_is_a_fault(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done = cli("check")
     assert done.code == 2 and "nothing to check" in done.err
+
+
+def test_rows_that_the_provider_refuses_are_errors_all_the_way(tmp_path, monkeypatch):
+    """Over HTTP: what the server refused is what JUnit calls errors, and the score says what it could be."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("OPENAI_API_KEY", "right")
+    assert cli("init").code == 0
+    notes = [json.loads(line) for line in Path("evals/example.jsonl").read_text(encoding="utf-8").splitlines()]
+    cursed = {row["note"] for row in notes[:6]}
+
+    def script(seen: Seen) -> Fault | None:
+        return refuse(400) if seen.body["messages"][-1]["content"] in cursed else None
+
+    flags = ["--min-score", "0.1", "--max-errors", "20", "--junit", "j.xml", "--json"]
+    with running_server(faults=script, key="right") as server:
+        model = ["--model", "openai/offline:perfect", "--base-url", server.base_url]
+        done = cli("eval", "evals/example.yaml", *model, *flags)
+        assert cli("eval", "evals/example.yaml", *model, "--min-score", "0").code == 3, "six of 14 are too many"
+        monkeypatch.setenv("OPENAI_API_KEY", "wrong")
+        refused = cli("eval", "evals/example.yaml", *model, *flags, "--param", "temperature=1")
+    lost = [error for split in done.json["splits"].values() for error in split["errors"]]
+    gate = {one["name"]: one for one in done.json["gate"]["checks"]}
+    assert 0 < len(lost) == gate["errors"]["figure"] == done.json["gate"]["rows"]["unscored"]
+    assert done.code == 3 and gate["min-score"]["status"] == "cannot say"
+    assert gate["min-score"]["bounds"] == pytest.approx([0, len(lost) / 14])
+    found = ET.parse("j.xml").getroot().findall("testsuite/testcase/error[@type='bad_request']")
+    assert len(found) == len(lost)
+    assert refused.code == 6 and not refused.out
+
+
+def test_a_budget_that_is_too_small_is_no_failed_gate(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli("init").code == 0
+    assert cli("eval", "evals/example.yaml", "--min-score", "0.5", "--budget-calls", "3", "--junit", "j.xml").code == 5
+    assert not Path("j.xml").exists()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 200])
+def test_the_page_keeps_to_its_width(kept, monkeypatch, columns):
+    monkeypatch.chdir(kept(broken=1, lost=1))
+    monkeypatch.setenv("COLUMNS", str(columns))
+    flags = "--min-score 0.9 --max-regressions 0 --max-cost-increase 0 --max-errors 1 --require-gain"
+    lines = cli("gate", *flags.split()).out.splitlines()
+    assert max(map(len, lines)) <= columns and "\x1b" not in "".join(lines)
+    assert any(line.startswith(" broken ") for line in lines) and any(line.startswith(" errors ") for line in lines)
