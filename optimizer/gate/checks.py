@@ -99,6 +99,10 @@ class Gate:
         """Whether every check passed."""
         return not self.failed
 
+    def marked(self, check: Check) -> str:
+        """What a check tells; a figure that no real model gave says so."""
+        return f"{check.told}{self.evidence.mark if check.figure is not None else ''}"
+
     @property
     def exit_code(self) -> int:
         """0 passed, 4 where the gain alone is missing, else 3."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from optimizer.dataset import Example, Split
 from optimizer.outcome import Comparison, LineWorth, Outcome, Verdict
 from optimizer.prompt import Prompt
+from optimizer.report.sheet import STAND_IN
 from optimizer.results import Evaluation, Result
 from optimizer.store.figures import PerCall, flips, per_call
 from optimizer.store.reader import RunReader, RunStatus
@@ -92,6 +93,11 @@ class Evidence:
     """Whether the file says something else now than what was measured."""
     stand_in: bool = False
     """Whether the figures come from the offline stand-in."""
+
+    @property
+    def mark(self) -> str:
+        """What stands behind a figure that no real model gave; empty for one that a real model gave."""
+        return f" ({STAND_IN})" if self.stand_in else ""
 
     @property
     def optimistic(self) -> bool:

@@ -15,7 +15,6 @@ from optimizer.gate.evidence import Evidence
 from optimizer.gate.facts import score
 from optimizer.outcome import LineWorth
 from optimizer.readers.places import places
-from optimizer.report.sheet import STAND_IN
 from optimizer.report.wording import counted, interval, points
 from optimizer.terminal import clean, defused
 
@@ -39,7 +38,7 @@ def commands(gate: Gate, workspace: Path) -> list[str]:
     level = "warning" if gate.passed else "error"
     own = evidence.path or evidence.seed_path
     found = [
-        _command(level, f"{check.name} {check.status}: {check.told}{_mark(evidence)}", file=_relative(own, workspace))
+        _command(level, f"{check.name} {check.status}: {gate.marked(check)}", file=_relative(own, workspace))
         for check in gate.failed
     ]
     found += _of_lines(evidence, level, workspace)
@@ -70,7 +69,7 @@ def _of_lines(evidence: Evidence, level: str, workspace: Path) -> Iterator[str]:
     own = _places(evidence.path, bad)
     seed = _places(evidence.seed_path, bad, by_id=True)
     for line in bad:
-        told = f"{_told(line)}{_mark(evidence)}"
+        told = f"{_told(line)}{evidence.mark}"
         if line.id in own:
             yield _command(level, told, file=_relative(evidence.path, workspace), line=own[line.id])
         else:
@@ -99,10 +98,6 @@ def _told(line: LineWorth) -> str:
         more = ", ..." if len(line.broken) > MOST_IDS else ""
         told += f", broke {len(line.broken):,}: {', '.join(line.broken[:MOST_IDS])}{more}"
     return f"{told} | {line.text}"
-
-
-def _mark(evidence: Evidence) -> str:
-    return f" ({STAND_IN})" if evidence.stand_in else ""
 
 
 def _relative(path: str, workspace: Path) -> str:

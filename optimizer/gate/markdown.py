@@ -44,7 +44,8 @@ def _lines(gate: Gate) -> Iterator[str]:
     yield ""
     for check in gate.checks:
         quoted = f": {code(check.quoted)}" if check.quoted else ""
-        yield f"- {_SIGNS[check.status]} {check.name}: {check.text}{quoted}{_mark(evidence)}"
+        mark = evidence.mark if check.figure is not None else ""
+        yield f"- {_SIGNS[check.status]} {check.name}: {check.text}{quoted}{mark}"
     yield from _priced(evidence)
     fell = regressed(evidence.rows)
     yield from _listed("Broken rows: they passed with the old prompt", [_failed(row) for row in fell])
@@ -67,22 +68,18 @@ def _score(evidence: Evidence) -> Iterator[str]:
     found = evidence.compared
     rows = f"on {counted(len(evidence.rows), f'{evidence.on} row')}"
     if found is None or not evidence.changed:
-        yield f"Score {rows}: **{percent(score(evidence))}**{_mark(evidence)}"
+        yield f"Score {rows}: **{percent(score(evidence))}**{evidence.mark}"
         return
     caution = ", optimistic since these rows chose the prompt" if evidence.optimistic else ""
     rows = f"on {counted(found.n, f'{evidence.on} row')}"
     yield (
         f"Score {rows}: {percent(found.baseline)} -> **{percent(found.winner)}**, {points(found.gain)} points, "
-        f"95% interval {interval(found.ci)}{caution}{_mark(evidence)}"
+        f"95% interval {interval(found.ci)}{caution}{evidence.mark}"
     )
 
 
-def _mark(evidence: Evidence) -> str:
-    return f" ({STAND_IN})" if evidence.stand_in else ""
-
-
 def _priced(evidence: Evidence) -> Iterator[str]:
-    lines = [_line(line) + _mark(evidence) for line in evidence.lines]
+    lines = [_line(line) + evidence.mark for line in evidence.lines]
     yield from _listed("Changed lines: score with each, minus score without it, on train and val (optimistic)", lines)
 
 
