@@ -66,7 +66,7 @@ def check(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[FILE...]",
+            metavar="FILE",
             help="Eval files and prompts; all under evals/ and prompts/ by default.",
             show_default=False,
         ),
