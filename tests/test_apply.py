@@ -209,6 +209,8 @@ trees = st.recursive(leaves, lambda inner: st.lists(inner, max_size=3) | st.dict
 )
 def test_every_text_of_any_tree_can_be_changed_alone(tree: dict[str, object], text: str, flow: bool | None) -> None:
     source = yaml.safe_dump(tree, default_flow_style=flow, allow_unicode=True, width=30)
+    # The dumper writes some texts so that they come back as others.
+    tree = yaml.safe_load(source)
     for path in texts_of(tree):
         made = patch(source, ".".join(map(str, path)), text)
         assert yaml.safe_load(made) == with_text(tree, path, text)
@@ -359,8 +361,6 @@ def test_what_the_user_is_told_besides(app: Path) -> None:
     both = build("triage", [("system", "Be brief."), ("user", "Q: {{ question }}")])
     notes = apply.plan(both, Place(file=app, key=KEY), BASE).notes
     assert any("user message changed too" in note for note in notes)
-    notes = apply.plan(both, Place(file=app, key="llm.prompts.triage.user"), BASE).notes
-    assert any("{{ question }}" in note for note in notes)
 
 
 def test_the_role_beside_a_text_decides(tmp_path: Path) -> None:
@@ -373,7 +373,7 @@ def test_the_role_beside_a_text_decides(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "told"),
     [
-        ("app.toml", b"a = 'x'\n", "not a YAML or JSON file"),
+        ("app.ini", b"a = 'x'\n", "not a YAML, TOML, JSON or Python file"),
         ("app.yaml", b"a: \xff\n", "not UTF-8"),
         ("app.yaml", "a: x\n".encode("utf-16"), "UTF-16"),
     ],

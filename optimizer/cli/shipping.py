@@ -31,27 +31,43 @@ def export(
 
 
 def apply(
-    file: Annotated[Path, typer.Option("--file", help="A YAML or JSON config file.", show_default=False)],
-    key: Annotated[str, typer.Option("--key", help="Where in it: llm.prompts.triage.system.", show_default=False)],
+    file: Annotated[Path, typer.Option("--file", help="A YAML, TOML, JSON, JSONC or Python file.", show_default=False)],
     target: options.Target = None,
+    key: Annotated[str, typer.Option("--key", help="Where in it: llm.prompts.triage.system.", show_default=False)] = "",
     message: Annotated[
         str | None,
         typer.Option("--message", metavar="ROLE", help="Which message: a role, or its number.", show_default=False),
     ] = None,
+    syntax: Annotated[
+        str | None,
+        typer.Option(
+            "--syntax",
+            metavar="double|jinja|format|single|template|dollar|percent",
+            help="How variables are written, where the text that is there now does not tell.",
+            show_default=False,
+        ),
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the diff and write nothing.")] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit code 3 and the diff where the file differs.")
+    ] = False,
+    undo: Annotated[bool, typer.Option("--undo", help="Take back the last change of the file.")] = False,
     allow_blocked: options.AllowBlocked = False,
     as_json: options.Json = False,
 ) -> None:
     """Put a prompt into one key of a config file.
 
     Nothing else in the file changes, and the diff is printed. What goes there is the message that --message names,
-    else the one whose role is the key's last part, else the only one there is or the only one that changed.
+    else the one whose role is the key's last part or a word of it, else the only one there is or the only one that
+    changed.
     """
     from optimizer.cli import ship_out
-    from optimizer.export.apply import Place, plan, write
+    from optimizer.export.apply import Place
 
-    found = find.shippable(target, ended=True, allow_blocked=allow_blocked)
-    patch = plan(found.prompt, Place(file=file, key=key, message=message), found.base)
-    if patch.changes and not dry_run:
-        write(patch)
-    ship_out.tell(found, patch, dry_run=dry_run, as_json=as_json)
+    mode = ship_out.mode(key=key, dry_run=dry_run, check=check, undo=undo)
+    place = Place(file=file, key=key, message=message, syntax=syntax)
+    if undo:
+        ship_out.take_back(place, mode, as_json=as_json)
+    else:
+        found = find.shippable(target, ended=True, allow_blocked=allow_blocked)
+        ship_out.put(found, place, mode, as_json=as_json)

@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import difflib
-import json
+import importlib
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from optimizer.errors import StoreError, UserError
-from optimizer.export.apply import patch_yaml
+from optimizer.errors import UserError
+from optimizer.export.apply import detect, files
+from optimizer.export.apply.choose import changed, choose
+from optimizer.export.apply.keys import Value
+from optimizer.export.apply.syntax import prove
 from optimizer.export.base import published
-from optimizer.prompt import VARIABLE, Prompt, PromptMessage
-from optimizer.readers import atomic
-from optimizer.readers.base import check_file, fault, not_utf8, shown, wide_encoding
+from optimizer.prompt import Prompt, PromptMessage
+from optimizer.readers.base import fault, shown
 
-MOST_BYTES = 2 * 1024 * 1024
-"""Size of a config file, at most."""
-ENDINGS = frozenset({".yaml", ".yml", ".json"})
-"""Files that can be patched."""
+FORMATS: Mapping[str, str] = {
+    ".yaml": "patch_yaml",
+    ".yml": "patch_yaml",
+    ".toml": "patch_toml",
+    ".json": "patch_json",
+    ".jsonc": "patch_json",
+    ".py": "patch_python",
+}
+"""Ending of a file -> module that has `find`. A new format is a new file and a line here."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,6 +39,8 @@ class Place:
     """Dotted key of a text value in it: `llm.prompts.triage.system`, `prompts.0.content`."""
     message: str | None = None
     """Role of the message that goes there, or its number from 1; None lets the key decide."""
+    syntax: str | None = None
+    """How variables are written: a key of `syntax.SYNTAXES`; None keeps what the value has now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,12 +51,16 @@ class Patch:
     """The file, links followed."""
     key: str
     """The key, as the file has it."""
+    prompt: str
+    """What goes there: `triage@v7`."""
     role: str
     """Role of the message."""
     before: bytes
     """The file as it was read."""
     after: bytes
     """The file as it shall be; equal to `before` where it holds the text already."""
+    syntax: str = ""
+    """Name of the syntax that variables are written in; empty where the text stands as it is."""
     notes: tuple[str, ...] = ()
     """What the user should know besides."""
 
@@ -74,97 +86,59 @@ def plan(prompt: Prompt, place: Place, base: Prompt | None = None) -> Patch:
 
     Raises UserError where the file, the key or the choice of a message is wrong.
     """
-    file = place.file.resolve()
-    source, before = _read(place.file)
-    value = patch_yaml.find(source, place.key)
+    file = files.locate(place.file)
+    before = files.read(place.file, file)
+    mark, source = ("\ufeff", before.decode()[1:]) if before.startswith(b"\xef\xbb\xbf") else ("", before.decode())
+    value = _find(place, file, source)
     message = choose(published(prompt), place.message, value.role, base)
     if prompt.demos and (base is None or prompt.demos != base.demos):
         raise UserError(f"prompt {prompt.ref}: has demos, which one key cannot hold (use `export json`)")
+    written = detect.write(
+        value.text, message.text, prompt.variables, base=_same_role(message, base), wanted=place.syntax
+    )
+    if written.spelling is not None:
+        prove(written.spelling, written.text, message.text, prompt)
     try:
-        after = source if value.text == message.text else patch_yaml.put(source, value, message.text)
-        if file.suffix.lower() == ".json":
-            json.loads(after.removeprefix("\ufeff"))
-        made = after.encode()
-    except ValueError:
+        after = source if value.text == written.text else value.put(written.text)
+        made = (mark + after).encode()
+    except UserError as error:
+        raise UserError(f"{shown(place.file)}: {_plain(str(error))}") from None
+    except UnicodeEncodeError:
         raise UserError(f"{shown(place.file)}: would be broken by this text; nothing is written") from None
     return Patch(
         file=file,
         key=value.key,
+        prompt=prompt.ref,
         role=message.role,
         before=before,
         after=made,
-        notes=tuple(_notes(prompt, message, base)),
+        syntax=written.spelling.syntax.name if written.spelling else "",
+        notes=(*written.notes, *_notes(prompt, message, base), *files.notes(file)),
     )
 
 
-def choose(prompt: Prompt, wanted: str | None, role: str, base: Prompt | None) -> PromptMessage:
-    """The one message that goes to a key.
-
-    The one that `wanted` names, else the one whose role is `role` (the key's last part), else the only one there
-    is, else the only one that differs from `base`. Raises UserError with the choices.
-    """
-    messages = prompt.messages
-    if wanted is not None:
-        found = [m for number, m in enumerate(messages, 1) if wanted in (m.role, str(number))]
-        if len(found) == 1:
-            return found[0]
-        told = "several messages have" if found else "no message has"
-        raise UserError(f"prompt {prompt.ref}: {told} the role or number {wanted!r} ({_choices(messages)})")
-    for candidates in ([m for m in messages if m.role == role], list(messages), _changed(messages, base)):
-        if len(candidates) == 1:
-            return candidates[0]
-    raise UserError(f"prompt {prompt.ref}: a key takes one message, say which ({_choices(messages)})")
-
-
-def write(patch: Patch) -> None:
-    """Write the file: it is the old one or the new one, whatever happens.
-
-    Raises UserError where the file changed since it was read, StoreError where the disk refuses.
-    """
-    name = shown(patch.file)
+def _find(place: Place, file: Path, source: str) -> Value:
+    """The value at the key; a fault of the file's own is told with its name."""
+    module = FORMATS.get(file.suffix.lower())
+    if module is None:
+        told = "not a YAML, TOML, JSON or Python file"
+        raise fault(place.file, told, f"only {', '.join(FORMATS)} can be patched: use `export`")
     try:
-        with _alone(patch.file):
-            if patch.file.read_bytes() != patch.before:
-                raise UserError(f"{name}: changed while it was being patched; nothing is written (run it again)")
-            atomic.replace(patch.file, patch.after.decode())
-            if patch.file.read_bytes() != patch.after:
-                raise StoreError(f"{name}: does not hold what was written (check the disk)")
-    except OSError as error:
-        raise StoreError(f"{name}: cannot be written: {error.strerror} (check space and rights)") from error
+        found: Value = importlib.import_module(f"optimizer.export.apply.{module}").find(source, place.key)
+    except UserError as error:
+        raise UserError(f"{shown(place.file)}: {_plain(str(error))}") from None
+    return found
 
 
-@contextmanager
-def _alone(file: Path) -> Iterator[None]:
-    """Hold the file against other runs of this command; where locks are not to be had, go on without."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with file.open("rb") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX)
-        except OSError:
-            # Some network file systems have no locks; the comparison of the bytes still stands.
-            yield
-            return
-        yield
+def _plain(text: str) -> str:
+    """On one line, whatever the file's keys hold."""
+    return text if text.isprintable() else "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)
 
 
-def _read(file: Path) -> tuple[str, bytes]:
-    check_file(file, MOST_BYTES)
-    if file.resolve().suffix.lower() not in ENDINGS:
-        raise fault(file, "not a YAML or JSON file", f"only {', '.join(sorted(ENDINGS))} can be patched: use `export`")
-    try:
-        raw = file.read_bytes()
-    except OSError as error:
-        raise fault(file, f"cannot be read: {error.strerror}", "check its permissions") from None
-    if wide := wide_encoding(raw):
-        raise fault(file, f"the file is {wide}, not UTF-8", "re-save it as UTF-8")
-    try:
-        return raw.decode(), raw
-    except UnicodeDecodeError as error:
-        raise fault(file, *not_utf8(raw, error)) from None
+def _same_role(message: PromptMessage, base: Prompt | None) -> str | None:
+    """Text of the message that this one was made from, where one alone can be meant."""
+    found = [one.text for one in published(base).messages if one.role == message.role] if base else []
+    return found[0] if len(found) == 1 else None
 
 
 def _lines(raw: bytes) -> list[str]:
@@ -172,26 +146,9 @@ def _lines(raw: bytes) -> list[str]:
     return [line.replace("\r\n", "\n") for line in re.findall(r"[^\n]*\n|[^\n]+", raw.decode())]
 
 
-def _choices(messages: tuple[PromptMessage, ...]) -> str:
-    roles = [message.role for message in messages]
-    listed = [role if roles.count(role) == 1 else str(number) for number, role in enumerate(roles, 1)]
-    return "one of: " + ", ".join(f"--message {choice}" for choice in listed)
-
-
-def _changed(messages: tuple[PromptMessage, ...], base: Prompt | None) -> list[PromptMessage]:
-    if base is None:
-        return []
-    before = [(message.role, message.text) for message in published(base).messages]
-    return [message for message in messages if (message.role, message.text) not in before]
-
-
 def _notes(prompt: Prompt, message: PromptMessage, base: Prompt | None) -> Iterator[str]:
-    others = [other.role for other in _changed(published(prompt).messages, base) if other != message]
+    others = [other.role for other in changed(published(prompt).messages, base) if other != message]
     if others:
         yield f"the {', '.join(others)} message changed too: apply it as well, or the measured gain does not hold"
-    names = {name for name in VARIABLE.findall(message.text) if name in prompt.variables}
-    if names:
-        listed = ", ".join(f"{{{{ {name} }}}}" for name in sorted(names))
-        yield f"variables are written as they are here ({listed}); another template syntax is not converted yet"
     if prompt.demos:
         yield "the prompt's demos are not part of this key; they did not change"

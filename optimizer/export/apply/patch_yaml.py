@@ -1,4 +1,4 @@
-"""Change one text value of a YAML (or JSON) file, and not one byte besides.
+"""Change one text value of a YAML file, and not one byte besides.
 
 The file is never dumped. The value is found by the parser's own marks, its characters are replaced, and the result
 is parsed again: every event but the one value must be what it was.
@@ -9,15 +9,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from optimizer.errors import UserError
-from optimizer.export.apply import yaml_text
-from optimizer.readers.base import near
+from optimizer.export.apply import keys, yaml_text
+from optimizer.export.apply.keys import Value
 
 STR_TAG = "tag:yaml.org,2002:str"
-_INDEX = re.compile(r"\[(\d+)\]")
 _DOCUMENT = re.compile(r"(\d{1,4}):(.*)", re.DOTALL)
+_KINDS = {"MappingStartEvent": keys.MAPPING, "SequenceStartEvent": keys.LIST, "ScalarEvent": keys.TEXT}
 
 
 @dataclass(kw_only=True, slots=True)
@@ -37,29 +38,18 @@ class Node:
 
     @property
     def kind(self) -> str:
-        """`scalar`, `mapping`, `sequence` or `alias`."""
-        return type(self.event).__name__.removesuffix("Event").removesuffix("Start").lower()
+        """`mapping`, `list`, `text` or `alias`."""
+        return _KINDS.get(type(self.event).__name__, "alias")
+
+    @property
+    def entries(self) -> list[tuple[str, Node]]:
+        """Of a mapping: (key, value), keys that are no scalars left out."""
+        return [(key.event.value, value) for key, value in self.keys if key.kind == keys.TEXT]
 
     @property
     def line(self) -> int:
         """Line on which it begins, from 1."""
         return int(self.event.start_mark.line) + 1
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Value:
-    """The text value that a key leads to."""
-
-    key: str
-    """The key, as the file has it."""
-    role: str
-    """What the file calls it: the `role` that stands beside it, else the key's last part."""
-    text: str
-    """What the value is now."""
-    node: Node
-    """Where it stands."""
-    events: list[Any]
-    """What the parser says of the whole file."""
 
 
 def find(source: str, key: str) -> Value:
@@ -74,17 +64,20 @@ def find(source: str, key: str) -> Value:
     events = list(_events(source))
     documents = _documents(events)
     number, rest = _which_document(documents, key)
-    parent, node, path = _walk(documents[number], _INDEX.sub(r".\1", rest).split("."))
-    shown = ".".join(path)
-    if node.kind != "scalar":
-        choices = ", ".join(_choices(node)) or "nothing"
-        raise UserError(f"key {shown}: a {_called(node)}, not text (add one of: {choices})")
-    _refuse_tag(node, shown)
+    way = keys.walk(documents[number], rest, step=partial(_refuse_shared, events), elsewhere=partial(_merged, events))
+    node = way.node
+    _refuse_tag(node, way.key)
     if _tag(node) != STR_TAG:
         held = "nothing" if _tag(node).endswith(":null") else "a value that YAML does not read as text"
-        raise UserError(f'key {shown}: holds {held} (line {node.line}; put text in quotes there first, "" will do)')
+        raise keys.not_text(way.key, held, node.line)
     prefix = f"{number}:" if len(documents) > 1 else ""
-    return Value(key=prefix + shown, role=_role(parent, path[-1]), text=node.event.value, node=node, events=events)
+    role = way.role.event.value if way.role is not None and way.role.kind == keys.TEXT else ""
+    return Value(
+        key=prefix + way.key,
+        role=role or way.path[-1],
+        text=node.event.value,
+        put=partial(_put, source, events, node, prefix + way.key),
+    )
 
 
 def patch(source: str, key: str, text: str) -> str:
@@ -92,15 +85,14 @@ def patch(source: str, key: str, text: str) -> str:
 
     Raises UserError where the key leads to no text, or the text cannot stand there.
     """
-    return put(source, find(source, key), text)
+    return find(source, key).put(text)
 
 
-def put(source: str, value: Value, text: str) -> str:
-    """The same for a value that was found before."""
-    for candidate in yaml_text.ways(source, _span(source, value.node), text):
-        if _only_change(value.events, candidate, value.node.number, text):
+def _put(source: str, events: list[Any], node: Node, key: str, text: str) -> str:
+    for candidate in yaml_text.ways(source, _span(source, node), text):
+        if _only_change(events, candidate, node.number, text):
             return candidate
-    raise UserError(f"key {value.key}: the file cannot hold this text there (line {value.node.line})")
+    raise UserError(f"key {key}: the file cannot hold this text there (line {node.line})")
 
 
 def _only_change(before: list[Any], candidate: str, number: int, text: str) -> bool:
@@ -156,7 +148,7 @@ def _documents(events: list[Any]) -> list[Node]:
         node = Node(event=event, flow=flow, number=number)
         if not stack:
             roots.append(node)
-        elif stack[-1].kind == "sequence":
+        elif stack[-1].kind == keys.LIST:
             stack[-1].items.append(node)
         elif waiting[-1] is None:
             waiting[-1] = node
@@ -181,78 +173,30 @@ def _which_document(documents: list[Node], key: str) -> tuple[int, str]:
     return int(found.group(1)), found.group(2)
 
 
-def _role(parent: Node, last: str) -> str:
-    """Of `{role: user, content: ...}` the role, of any other entry its key."""
-    beside = [value for key, value in parent.keys if key.kind == "scalar" and key.event.value == "role"]
-    told = beside[0].event.value if len(beside) == 1 and beside[0].kind == "scalar" else ""
-    return told if told and last != "role" else last
+def _merged(events: list[Any], node: Node) -> str:
+    """Where a key that a mapping lacks may come from, if it has a merge key."""
+    merges = [value for key, value in node.keys if key.kind == keys.TEXT and _is_merge(key.event)]
+    if not merges:
+        return ""
+    used = [one for merge in merges for one in (merge, *merge.items) if one.kind == "alias"]
+    anchors = ", ".join(f"&{one.event.anchor} on line {_anchor_line(events, one)}" for one in used)
+    return (
+        f"it may come from the merge key << (line {merges[0].line}{f'; the anchor {anchors}' if anchors else ''}), and "
+        "changing that would change other places too (write the key out there, or name the place it comes from)"
+    )
 
 
-def _walk(root: Node, parts: list[str]) -> tuple[Node, Node, list[str]]:
-    """Follow the key from the root; (what holds the value, the value, parts as the file has them)."""
-    parent, node = root, root
-    path: list[str] = []
-    _refuse_shared(node, "the document")
-    while parts:
-        if node.kind == "sequence":
-            step, found, used = parts[0], _item(node, parts[0], path), 1
-        elif node.kind == "mapping":
-            step, found, used = _member(node, parts, path)
-        else:
-            raise UserError(f"key {'.'.join(path)}: holds a value, and nothing below it (line {node.line})")
-        parent, node, path, parts = node, found, [*path, step], parts[used:]
-        _refuse_shared(node, f"key {'.'.join(path)}")
-    return parent, node, path
+def _is_merge(event: Any) -> bool:
+    return bool(event.value == "<<" and event.style is None)
 
 
-def _item(node: Node, part: str, path: list[str]) -> Node:
-    if not part.isdecimal() or len(part) > 9 or int(part) >= len(node.items):
-        last = len(node.items) - 1
-        raise UserError(
-            f"key {'.'.join(path) or 'the document'}: a list, and {part!r} is none of its items (they are 0 to {last})"
-        )
-    return node.items[int(part)]
-
-
-def _member(node: Node, parts: list[str], path: list[str]) -> tuple[str, Node, int]:
-    """The value of the first key that the parts name; a key of the file may hold dots itself."""
-    for used in range(1, len(parts) + 1):
-        name = ".".join(parts[:used])
-        found = [value for key, value in node.keys if key.kind == "scalar" and key.event.value == name]
-        if len(found) > 1:
-            lines = " and ".join(str(value.line) for value in found)
-            raise UserError(f"key {'.'.join([*path, name])}: stands there twice (lines {lines}; take one out)")
-        if found:
-            return name, found[0], used
-    raise _missing(node, parts[0], path)
-
-
-def _missing(node: Node, part: str, path: list[str]) -> UserError:
-    where = f"under {'.'.join(path)}" if path else "at the top"
-    if any(key.kind == "scalar" and key.event.value == "<<" and key.event.style is None for key, _ in node.keys):
-        return UserError(
-            f"key {'.'.join([*path, part])}: not written {where}; it may come from a merge key (<<), and changing "
-            "that would change other places too (write the key out there, or name the place it comes from)"
-        )
-    names = _choices(node)
-    match = near(part, names)
-    hint = f"did you mean {match!r}? " if match else ""
-    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
-    return UserError(f"no key {part!r} {where} ({hint}there are: {listed or 'none'})")
-
-
-def _choices(node: Node) -> list[str]:
-    if node.kind == "sequence":
-        return [str(index) for index in range(len(node.items))]
-    return [key.event.value for key, _ in node.keys if key.kind == "scalar"]
-
-
-def _refuse_shared(node: Node, where: str) -> None:
+def _refuse_shared(events: list[Any], node: Node, where: str) -> None:
     """Refuse what stands, or may stand, in more than one place."""
     anchor = node.event.anchor
     if node.kind == "alias":
         raise UserError(
-            f"{where}: an alias (*{anchor}, line {node.line}); changing it would change every place that uses it "
+            f"{where}: an alias (*{anchor}, line {node.line}) of the anchor &{anchor} on line "
+            f"{_anchor_line(events, node)}; changing it would change every place that uses it "
             "(write the text out there first)"
         )
     if anchor is not None:
@@ -260,6 +204,16 @@ def _refuse_shared(node: Node, where: str) -> None:
             f"{where}: carries the anchor &{anchor} (line {node.line}), so other places may use it "
             "(take the anchor away, or write the text out where it is used)"
         )
+
+
+def _anchor_line(events: list[Any], alias: Node) -> int:
+    """Line of the anchor that an alias means: the last one of that name before it."""
+    lines = [
+        event.start_mark.line + 1
+        for event in events[: alias.number]
+        if getattr(event, "anchor", None) == alias.event.anchor and type(event).__name__ != "AliasEvent"
+    ]
+    return int(lines[-1]) if lines else 0
 
 
 def _refuse_tag(node: Node, where: str) -> None:
@@ -282,10 +236,6 @@ def _resolved(event: Any) -> str:
         return str(event.tag)
     resolver: Any = yaml.SafeLoader("")
     return str(resolver.resolve(yaml.ScalarNode, event.value, event.implicit))
-
-
-def _called(node: Node) -> str:
-    return "list" if node.kind == "sequence" else node.kind
 
 
 def _span(source: str, node: Node) -> yaml_text.Span:
