@@ -20,7 +20,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit test-loaders format setup lock bench bench-clients bench-clusters bench-demo bench-imports bench-lines bench-stats docs command-pages picture clean
+.PHONY: help demo test lint types unit test-loaders format setup lock bench bench-clients bench-clusters bench-demo bench-imports bench-lines bench-stats docs command-pages fuzz picture clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -96,6 +96,9 @@ docs: $(VENV)/.dev ## Build the documentation into site/
 
 command-pages: $(VENV)/.dev ## Write docs/commands/ anew, and what the commands shown in docs/ print
 	@$(BIN)/python scripts/command_pages.py
+
+fuzz: $(VENV)/.dev ## Hold what is written for other programs against texts that are made to break it
+	@$(BIN)/python benchmarks/fuzz_configs.py
 
 picture: $(VENV)/.dev ## Draw the README's picture anew from a real run
 	@$(BIN)/python scripts/capture.py

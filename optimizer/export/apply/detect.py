@@ -28,9 +28,19 @@ class Family:
 
 
 FAMILIES = (
-    Family(rules=("double", "jinja"), pattern=r"(\{\{-?[ \t]*)NAME\b([^{}\n]*\}\})", before="{{ ", after=" }}"),
+    Family(
+        rules=("double", "jinja"),
+        pattern=r"(\{\{-?[ \t]*)NAME(?![A-Za-z0-9_])([^{}\n]*\}\})",
+        before="{{ ",
+        after=" }}",
+    ),
     Family(rules=("format", "single"), pattern=r"(?<![$#%])(\{)NAME((?:[!:.\[][^{}\n]*)?\})", before="{", after="}"),
-    Family(rules=("template", "dollar"), pattern=r"(?<!\$)(?:\$\$)*(\$\{?)NAME\b(\}?)", before="${", after="}"),
+    Family(
+        rules=("template", "dollar"),
+        pattern=r"(?<!\$)(?:\$\$)*(\$\{?)NAME(?![A-Za-z0-9_])(\}?)",
+        before="${",
+        after="}",
+    ),
     Family(
         rules=("percent",), pattern=r"(?<!%)(?:%%)*(%\()NAME(\)[-#0 +]*\d*(?:\.\d+)?[a-z])", before="%(", after=")s"
     ),
@@ -86,9 +96,11 @@ def write(
     found, notes = _found(old, new, names, base) if wanted is None else (_asked(old, names, wanted), ())
     if found is None:
         return Written(text=text, spelling=None, notes=notes)
-    _refuse_live(old, new, names, found)
-    kept = tuple(_differences(old, new, names, found))
-    return Written(text=found.write(new), spelling=found, notes=(*notes, *kept))
+    made = found.write(new)
+    if made != old:
+        _refuse_live(old, new, names, found)
+        notes = (*notes, *_differences(old, new, names, found))
+    return Written(text=made, spelling=found, notes=notes)
 
 
 def _asked(old: str, names: Collection[str], wanted: str) -> Spelling:
@@ -102,13 +114,16 @@ def _found(
     old: str, new: Sequence[Piece], names: Collection[str], base: str | None
 ) -> tuple[Spelling | None, tuple[str, ...]]:
     known = [(family, found) for family in FAMILIES if (found := hits(old, family, names))]
+    if earlier := _earlier(old, new, names, base):
+        doubled = f"the value there is taken to be written as {earlier.syntax.told} (--syntax chooses another)"
+        return earlier, () if known else (doubled,)
     # Names that the prompt does not declare say how the file writes variables, but not that it has any.
     other = known or [(family, found) for family in FAMILIES if (found := hits(old, family))]
     has = any(isinstance(piece, Variable) for piece in new)
     if not known and not has:
         return None, tuple(_unfilled(new, other))
     family, found = max(other, key=lambda one: len(one[1])) if other else (FAMILIES[0], [])
-    rule, sure = _rule(family, old, new, names, base)
+    rule, sure = _rule(family, old, new, names)
     spelling = _spelled(family, rule, found)
     if not known:
         shown = f"{found[0].written} there suggests it" if found else "the value there has none"
@@ -124,40 +139,60 @@ def _found(
     return spelling, ()
 
 
-def hits(old: str, family: Family, names: Collection[str] = ()) -> list[Hit]:
-    """Variables of one family in a text; any name counts where none are given."""
-    # {{{x}}} is a brace of str.format around a variable.
-    old = _TRIPLE.sub(r" \1 ", old)
+def _earlier(old: str, new: Sequence[Piece], names: Collection[str], base: str | None) -> Spelling | None:
+    """The one syntax in which the old value is this message already, or the one that it was made from.
+
+    None where the latter is so in several: then it does not tell. A text without variables tells by what is
+    doubled in it.
+    """
+    for known in [tuple(new)] if base is None else [tuple(new), pieces(base, names)]:
+        plain = "".join(piece for piece in known if isinstance(piece, str))
+        found = [
+            spelling
+            for family in FAMILIES
+            for rule in family.rules
+            if (spelling := _spelled(family, rule, hits(old, family, names))).write(known) == old != plain
+        ]
+        if len(found) == 1 or (found and known == tuple(new)):
+            return found[0]
+    return None
+
+
+def hits(old: str, family: Family, names: Collection[str] | None = None) -> list[Hit]:
+    """Variables of one family in a text, with one of the names; None is any name."""
+    if names is not None and not names:
+        return []
     if "format" in family.rules:
+        # {{{x}}} is a brace of str.format around a variable.
+        old = _TRIPLE.sub(r" \1 ", old)
         old = re.sub(FAMILIES[0].pattern.replace("NAME", f"({NAME})"), " ", old)
-    choice = "|".join(sorted(map(re.escape, names), key=len, reverse=True)) or NAME
+    choice = NAME if names is None else "|".join(sorted(map(re.escape, names), key=len, reverse=True))
     found = re.finditer(family.pattern.replace("NAME", f"({choice})"), old)
-    return [
-        Hit(written="".join(one.groups()), before=one[1], name=one[2], after=one[3])
-        for one in found
-        if one[1] != "$" or not one[3]
-    ]
+    made = []
+    for one in found:
+        # The brace behind a bare $x is text.
+        before, name, after = one[1], one[2], "" if one[1] == "$" else one[3]
+        if after or before == "$":
+            made.append(Hit(written=before + name + after, before=before, name=name, after=after))
+    return made
 
 
 def _spelled(family: Family, rule: str, found: Sequence[Hit]) -> Spelling:
-    """A rule in the spelling of the first plain variable."""
+    """A rule in the spelling of the first variable that nothing changes on its way."""
     plain = [one for one in found if re.fullmatch(r"[ \t]*\}*|\)s", one.after) and not one.before.endswith("-")]
+    # Letters behind a name force ${x} on a file that has $x elsewhere.
+    plain.sort(key=lambda one: one.before != "$")
     before, after = (plain[0].before, plain[0].after) if plain else (family.before, family.after)
     return Spelling(syntax=SYNTAXES[rule], before=before, after=after)
 
 
-def _rule(family: Family, old: str, new: Sequence[Piece], names: Collection[str], base: str | None) -> tuple[str, bool]:
+def _rule(family: Family, old: str, new: Sequence[Piece], names: Collection[str]) -> tuple[str, bool]:
     """The rule for other signs, and whether the old value tells; also where it makes no difference."""
-    found = hits(old, family, names)
-    written = {rule: _spelled(family, rule, found) for rule in family.rules}
-    for known in ([pieces(base, names)] if base is not None else []) + [tuple(new)]:
-        same = [rule for rule in written if written[rule].write(known) == old]
-        if len(same) == 1:
-            return same[0], True
     told = _told(family, old)
     if told:
         return told, True
-    return family.rules[0], len({spelling.write(new) for spelling in written.values()}) == 1
+    found = hits(old, family, names)
+    return family.rules[0], len({_spelled(family, rule, found).write(new) for rule in family.rules}) == 1
 
 
 def _told(family: Family, old: str) -> str:

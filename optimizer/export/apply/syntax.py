@@ -57,7 +57,7 @@ class Spelling:
         return "".join(parts)
 
     def _variable(self, name: str, following: Piece) -> str:
-        if self.before == "$" and isinstance(following, str) and re.match("[A-Za-z0-9_]", following):
+        if self.before == "$" and isinstance(following, str) and re.match(r"\w", following):
             return f"${{{name}}}"
         return f"{self.before}{name}{self.after}"
 
@@ -68,7 +68,7 @@ def _same(text: str, before_variable: bool) -> str:
 
 def _jinja(text: str, before_variable: bool) -> str:
     # Only the last part has no variable behind it; Jinja drops a line end there.
-    odd = r"\{\{+[%#]?|\{[%#]|\r|" + (r"\{+\Z" if before_variable else r"\n\Z")
+    odd = r"\{\{+[%#]?|\{[%#]|\{?\r|" + (r"\{\Z" if before_variable else r"\{?\n\Z")
     return re.sub(odd, lambda found: f"{{{{ {found[0]!r} }}}}", text)
 
 
@@ -133,7 +133,7 @@ SYNTAXES: Mapping[str, Syntax] = {
             name="dollar",
             told="$x or ${x}, any other $ text",
             escape=_same,
-            render=_by_name(r"\$\{NAME\}|\$NAME\b"),
+            render=_by_name(r"\$\{NAME\}|\$NAME(?![A-Za-z0-9_])"),
         ),
         Syntax(
             name="percent",
