@@ -230,12 +230,12 @@ def test_migrations_are_applied_once_in_order_and_recorded(tmp_path):
     path = tmp_path / "x.sqlite"
     db = sqlite3.connect(path, isolation_level=None)
     first = migrations.MIGRATIONS
-    assert migrations.migrate(db, path) == ("create_tables", "tell_what_judged_lines")
+    assert migrations.migrate(db, path) == ("create_tables", "tell_what_judged_lines", "keep_totals")
     assert migrations.migrate(db, path) == ()
     assert migrations.migrate(db, path, (*first, add_note)) == ("add_note",)
     with pytest.raises(sqlite3.OperationalError):
         migrations.migrate(db, path, (*first, add_note, fail))
-    assert migrations.version(db) == 3
+    assert migrations.version(db) == len(first) + 1
     assert [row[0] for row in db.execute("SELECT name FROM migrations")] == [
         "create_tables",
         "tell_what_judged_lines",
@@ -254,7 +254,7 @@ def test_prices_of_the_first_format_are_read_and_damaged_ones_stay_damaged(tmp_p
     add = f"INSERT INTO lines ({names}) VALUES ({places})"
     db.execute(add, (*cells, schema.checksum(cells)))
     db.execute(add, ("L5", *cells[1:], schema.checksum(cells)))
-    assert migrations.migrate(db, tmp_path) == ("tell_what_judged_lines",)
+    assert migrations.migrate(db, tmp_path) == ("tell_what_judged_lines", "keep_totals")
     sound, damaged = db.execute(schema.LINES.select("ORDER BY id")).fetchall()
     assert sound[:-1] == (*cells, None, 0, "") and schema.checksum(sound[:-1]) == sound[-1]
     assert schema.checksum(damaged[:-1]) != damaged[-1]

@@ -130,10 +130,10 @@ def test_what_flipped_and_what_each_candidate_scored(tmp_path):
         by_split = {(score.candidate, score.split): score for score in scores(reader)}
         val = by_split[SEED.fingerprint, Split.VAL]
         assert (val.rows, val.passed, val.score, val.errors) == (4, 1, 0.25, 0)
-        cost = per_call(reader, SEED.fingerprint, WINNER.fingerprint)
+        cost, _ = per_call(reader, SEED.fingerprint, WINNER.fingerprint)
         assert (cost.calls, cost.input_tokens, cost.seconds_p95) == (12, 40.0, 0.25)
         assert cost.usd == pytest.approx(0.001)
-        assert per_call(reader, "f" * 64, WINNER.fingerprint).calls == 0
+        assert per_call(reader, "f" * 64, WINNER.fingerprint)[0].calls == 0
 
 
 def test_clusters_before_and_after_with_what_is_not_known(tmp_path):

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import sqlite3
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from optimizer.errors import ErrorKind
-from optimizer.events import CallEnded, CallSent, Event
+from optimizer.events import CallEnded, CallSent, Event, RunEnded
 from optimizer.outcome import Phase, Role
 from optimizer.results import CallError, Completion, Usage
-from optimizer.store import Spending
-from tests.sample_run import begin, completion, write
+from optimizer.store import RunReader, Spending, run_folder, schema, spending
+from tests.sample_run import RUN, begin, completion, events, until, write
 
 
 def spent_on(root: Path, *replies: Completion) -> Spending:
@@ -47,3 +49,34 @@ def test_what_may_have_been_paid_counts_in_a_budget_at_the_mean(tmp_path):
 @pytest.mark.parametrize("reply", [UNCOUNTED, completion("a", cost=None)])
 def test_dollars_that_cannot_be_told_are_not_nothing(reply, tmp_path):
     assert spent_on(tmp_path, reply).billed_usd is None
+
+
+def test_sums_are_kept_when_a_session_ends_and_are_those_of_the_calls(tmp_path):
+    write(tmp_path, events())
+    with RunReader(tmp_path, RUN) as reader:
+        assert reader.query("SELECT session FROM totals") == [(1,)]
+        kept = spending(reader)
+    database = run_folder(tmp_path, RUN).database
+    with contextlib.closing(sqlite3.connect(database)) as db, db:
+        db.execute("DELETE FROM totals")
+    with RunReader(tmp_path, RUN) as reader:
+        assert spending(reader) == kept
+
+
+def test_kept_sums_are_not_believed_when_damaged_or_when_a_session_goes_on(tmp_path):
+    write(tmp_path, until(RunEnded, events()))
+    with RunReader(tmp_path, RUN) as reader:
+        before = spending(reader)
+    database = run_folder(tmp_path, RUN).database
+    with contextlib.closing(sqlite3.connect(database)) as db, db:
+        db.execute("UPDATE totals SET body = '[]'")
+    with RunReader(tmp_path, RUN) as reader:
+        assert spending(reader) == before
+    with contextlib.closing(sqlite3.connect(database)) as db, db:
+        db.execute("UPDATE totals SET crc = ?", (schema.checksum((1, "[]")),))
+    writer = begin(tmp_path, resume=True)
+    try:
+        with RunReader(tmp_path, RUN) as reader:
+            assert spending(reader) == before
+    finally:
+        writer.close()

@@ -67,7 +67,7 @@ def compare(
     fates = tuple(name for name, asked in (("broken", broken), ("fixed", fixed)) if asked)
     with two_sides.sides(first, second) as pair:
         wanted = two_sides.wanted(pair, fates=fates, tag=tag, split=split)
-        facts = review.paired(*pair, wanted)
+        facts = review.paired(*pair, wanted, limit=None if as_json else limit)
     if as_json:
         out.data(facts)
     else:

@@ -133,7 +133,7 @@ def of_run(reader: RunReader, *, prompt: Prompt | None = None, path: str = "") -
             run=True,
             status=reader.status.value,
             failure=scrub(reader.failure),
-            costs=(per_call(reader, first, last), per_call(reader, last, first)),
+            costs=per_call(reader, first, last),
             lines=tuple(_clean(line, scrub) for line in reader.lines()),
             elsewhere=sum(len(other.broken) for split, other in flips(reader, first, last).items() if split is not on),
             path=path or _written(reader, changed=first != last),

@@ -162,7 +162,7 @@ def _comparison(found: Comparison | None) -> dict[str, Any] | None:
 
 def _costs(facts: Facts) -> dict[str, Any]:
     spent = facts.spent
-    seed, winner = facts.pair
+    baseline, winner = per_call(facts.reader, *facts.pair)
     return {
         "calls": {
             **{role.value: spent.by_role.get(role, 0) for role in Role},
@@ -177,8 +177,8 @@ def _costs(facts: Facts) -> dict[str, Any]:
         "saved": {"calls": spent.saved, "tokens": spent.saved_tokens, "usd": spent.saved_usd},
         "lost": {"calls": spent.lost, "tokens": spent.lost_tokens, "usd": spent.lost_usd if spent.lost else 0.0},
         "per_call": {
-            "baseline": _per_call(per_call(facts.reader, seed, winner)),
-            "winner": _per_call(per_call(facts.reader, winner, seed)),
+            "baseline": _per_call(baseline),
+            "winner": _per_call(winner),
         },
     }
 

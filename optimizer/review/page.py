@@ -129,7 +129,7 @@ def _checks(sheet: Sheet, facts: Facts) -> None:
 
 def _rows(sheet: Sheet, facts: Facts, limit: int) -> None:
     rows = [row for row in facts["rows"] if row["fate"] != "same"]
-    if not rows:
+    if not facts["differing"]:
         sheet.heading("no such row")
         return
     sheet.heading("rows, the worst first")
@@ -140,9 +140,12 @@ def _rows(sheet: Sheet, facts: Facts, limit: int) -> None:
         sheet.wrapped(start, f"{row['id']} ({row['split']}{tags})", prefix_style=style)
         for told in _why(row):
             sheet.wrapped(" " * len(start), clip(told, 3 * (sheet.width - len(start))), "dim")
-    if len(rows) > limit:
-        sheet.line((f" ... and {len(rows) - limit:,} more (--limit {len(rows)})", "dim"))
+    if facts["differing"] > len(rows[:limit]):
+        more = facts["differing"] - len(rows[:limit])
+        sheet.line((f" ... and {more:,} more (--limit {facts['differing']})", "dim"))
     a, b = facts["a"], facts["b"]
+    if not rows:
+        return
     sheet.heading("next")
     sheet.line((f"  optimizer case {rows[0]['id']} {b['run'] or a['run']}", ""))
 

@@ -7,7 +7,7 @@ stays sealed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,19 +56,22 @@ class Pair:
     b: Row
     """Under the second."""
 
-    @property
-    def delta(self) -> float | None:
-        """Score of B minus score of A; None where one of them is an error."""
-        return None if self.a.score is None or self.b.score is None else self.b.score - self.a.score
+    delta: float | None
+    """Score of B minus score of A; None where one of them is an error."""
+    fate: str
+    """What became of it."""
 
-    @property
-    def fate(self) -> str:
-        """What became of it."""
-        if self.delta is None:
-            return "error"
-        if self.a.passed != self.b.passed:
-            return "fixed" if self.b.passed else "broken"
-        return "worse" if self.delta < -EPSILON else "better" if self.delta > EPSILON else "same"
+    @classmethod
+    def of(cls, a: Row, b: Row) -> Pair:
+        """The pair of one row."""
+        delta = None if a.score is None or b.score is None else b.score - a.score
+        if delta is None:
+            fate = "error"
+        elif a.passed != b.passed:
+            fate = "fixed" if b.passed else "broken"
+        else:
+            fate = "worse" if delta < -EPSILON else "better" if delta > EPSILON else "same"
+        return cls(a=a, b=b, delta=delta, fate=fate)
 
     def to_json(self) -> dict[str, Any]:
         """As plain values, with what the checks say now and said before."""
@@ -93,25 +96,33 @@ class Pair:
                 yield {"check": name, "reason": check.reason}
 
 
-def paired(a: Side, b: Side, wanted: Wanted | None = None) -> dict[str, Any]:
+def paired(a: Side, b: Side, wanted: Wanted | None = None, *, limit: int | None = None) -> dict[str, Any]:
     """The comparison as plain values; rows come worst first. Figures that are not known are None.
 
     Figures by split, tag and check are over all rows with that split and tag, whatever fates are asked for.
+
+    Args:
+        a: the first prompt.
+        b: the second.
+        wanted: which rows; None for all.
+        limit: list so many rows, and only such as differ; None for all, the same ones too.
     """
     wanted = wanted or Wanted()
     rows_a, rows_b = read(a.reader, a.fingerprint), read(b.reader, b.fingerprint)
     sets = _sets(a, b)
     changed = frozenset(sets["changed"])
-    both = [Pair(a=rows_a[name], b=rows_b[name]) for name in rows_a if name in rows_b and name not in changed]
+    both = [Pair.of(rows_a[name], rows_b[name]) for name in rows_a if name in rows_b and name not in changed]
     asked = [pair for pair in both if _is_asked(pair, wanted)]
+    fates = Counter(pair.fate for pair in asked)
     shown = sorted((pair for pair in asked if not wanted.fates or pair.fate in wanted.fates), key=_worst_first)
+    differing = [pair for pair in shown if pair.fate != "same"]
     return {
         "a": _side(a, len(rows_a)),
         "b": _side(b, len(rows_b)),
         "stand_in": a.reader.meta.stand_in or b.reader.meta.stand_in,
         "split": wanted.split.value if wanted.split else None,
         "tag": wanted.tag,
-        "fates": {fate: sum(pair.fate == fate for pair in asked) for fate in FATES},
+        "fates": {fate: fates[fate] for fate in FATES},
         "splits": _splits(a, b, asked),
         "tags": _by(asked, lambda pair: pair.b.tags),
         "checks": _checks(asked),
@@ -119,7 +130,8 @@ def paired(a: Side, b: Side, wanted: Wanted | None = None) -> dict[str, Any]:
         "eval_sets": {**sets, "changed": sets["changed"][:NAMED]},
         "differ": _conditions(a, b),
         "looks": 0,
-        "rows": [pair.to_json() for pair in shown],
+        "differing": len(differing),
+        "rows": [pair.to_json() for pair in (shown if limit is None else differing[:limit])],
     }
 
 
@@ -151,6 +163,7 @@ def _splits(a: Side, b: Side, pairs: Sequence[Pair]) -> dict[str, Any]:
         here = [pair for pair in pairs if pair.b.split is split]
         if not here:
             continue
+        fates = Counter(pair.fate for pair in here)
         known = _as_ended(a, b, split)
         compared = known if known is not None and known.n == _scored(here) else _compared(a, here)
         found[split.value] = {
@@ -163,7 +176,7 @@ def _splits(a: Side, b: Side, pairs: Sequence[Pair]) -> dict[str, Any]:
             "p": compared.p,
             "discordant": compared.discordant,
             "groups": compared.groups,
-            "fates": {fate: sum(pair.fate == fate for pair in here) for fate in FATES},
+            "fates": {fate: fates[fate] for fate in FATES},
             "optimistic": split is not Split.TEST,
             "claim": split is Split.TEST and known is not None and compared is known,
         }
@@ -268,7 +281,11 @@ def _sets(a: Side, b: Side) -> dict[str, Any]:
     }
 
 
-_OPENED = "SELECT DISTINCT example FROM results WHERE split = 'test'"
+# Naming the candidates lets the index on them answer.
+_OPENED = """
+SELECT DISTINCT example FROM results
+WHERE candidate IN (SELECT DISTINCT fingerprint FROM prompts) AND split = 'test'
+"""
 
 
 def _conditions(a: Side, b: Side) -> list[str]:
@@ -283,8 +300,3 @@ def _conditions(a: Side, b: Side) -> list[str]:
     if one.repeats != other.repeats:
         told.append(f"repeats: {one.repeats}, then {other.repeats}")
     return told
-
-
-def missing(facts: Mapping[str, Any]) -> str:
-    """Why there is nothing to compare; empty where there is something."""
-    return "" if sum(facts["fates"].values()) else "no row ran under both"

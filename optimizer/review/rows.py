@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -88,13 +89,20 @@ FROM results r JOIN examples e ON e.id = r.example WHERE r.candidate = ?
 """
 
 
+@functools.cache
+def _tags(text: str) -> tuple[str, ...]:
+    """Few sets of tags stand on many rows."""
+    found: tuple[str, ...] = loads(STRINGS, text)
+    return found
+
+
 def _row(cells: tuple[Any, ...]) -> Row:
     name, split, told, tags, group, passed, score, error, inputs, outputs, usd, seconds, scores = cells
     return Row(
         id=name,
         split=Split(split),
         hash=told,
-        tags=loads(STRINGS, tags) if tags else (),
+        tags=_tags(tags) if tags else (),
         group=group,
         passed=bool(passed),
         score=score,

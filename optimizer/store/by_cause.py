@@ -17,7 +17,7 @@ from optimizer.store.codec import loads
 from optimizer.store.reader import RunReader
 from optimizer.store.records import STRINGS
 
-MOST_MEMBERS = 300
+MOST_MEMBERS = 100
 """Members of a cluster that are asked in which ways they broke; the way is what they have in common."""
 Way = tuple[str, str]
 """Place, and kind of the reason."""

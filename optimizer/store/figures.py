@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from optimizer.dataset import Split
 from optimizer.errors import ErrorKind
@@ -159,15 +160,16 @@ class PerCall:
 
 def flips(reader: RunReader, before: str, after: str) -> Mapping[Split, Flips]:
     """Rows that flipped between two candidates, by split; only splits with rows that ran under both."""
-    ran = _BOTH + "AND a.error IS NULL AND b.error IS NULL"
-    counts = reader.query(f"SELECT a.split, COUNT(*) {ran} GROUP BY a.split", before, after)
-    changed = reader.query(f"SELECT a.split, a.example, b.passed {ran} AND a.passed <> b.passed", before, after)
-    found = {}
-    for split, rows in counts:
-        fixed = sorted(example for name, example, passed in changed if name == split and passed)
-        broken = sorted(example for name, example, passed in changed if name == split and not passed)
-        found[Split(split)] = Flips(fixed=tuple(fixed), broken=tuple(broken), rows=rows)
-    return found
+    found: dict[Split, tuple[int, list[str], list[str]]] = {}
+    for name, example, was, now in reader.query(_FLIPPED, before, after):
+        rows, fixed, broken = found.get(Split(name), (0, [], []))
+        if was != now:
+            (fixed if now else broken).append(example)
+        found[Split(name)] = (rows + 1, fixed, broken)
+    return {
+        split: Flips(fixed=tuple(sorted(fixed)), broken=tuple(sorted(broken)), rows=rows)
+        for split, (rows, fixed, broken) in sorted(found.items())
+    }
 
 
 def scores(reader: RunReader) -> tuple[CandidateScore, ...]:
@@ -283,34 +285,34 @@ def row_errors(reader: RunReader, *candidates: str) -> tuple[RowError, ...]:
     )
 
 
-def per_call(reader: RunReader, candidate: str, other: str) -> PerCall:
-    """What one call of a candidate takes, on the rows that ran under `other` too, so that the two compare."""
-    calls, inputs, outputs, usd, priced = reader.query(
-        "SELECT COUNT(a.output), AVG(a.input_tokens), AVG(a.output_tokens), AVG(a.cost), COUNT(a.cost) "
-        f"{_BOTH} AND a.output IS NOT NULL AND b.output IS NOT NULL",
-        candidate,
-        other,
-    )[0]
+def per_call(reader: RunReader, candidate: str, other: str) -> tuple[PerCall, PerCall]:
+    """What one call of each of two candidates takes, on the rows where both answered, so that the two compare."""
+    rows = reader.query(_ANSWERED, candidate, other)
+    return _per_call([row[:4] for row in rows]), _per_call([row[4:] for row in rows])
+
+
+def _per_call(rows: Sequence[tuple[Any, ...]]) -> PerCall:
+    """Means over rows of (input tokens, output tokens, dollars, seconds)."""
+    calls = len(rows)
     if not calls:
         return PerCall()
-    slow = reader.query(
-        f"SELECT a.latency {_BOTH} AND a.output IS NOT NULL AND b.output IS NOT NULL "
-        "ORDER BY a.latency LIMIT 1 OFFSET ?",
-        candidate,
-        other,
-        min(int(calls * 0.95), calls - 1),
-    )
-    counted = bool(inputs)
+    inputs, outputs, prices, seconds = zip(*rows, strict=True)
+    counted = any(inputs)
     return PerCall(
         calls=calls,
-        input_tokens=inputs if counted else None,
-        output_tokens=outputs if counted else None,
-        usd=usd if priced == calls else None,
-        seconds_p95=slow[0][0],
+        input_tokens=sum(inputs) / calls if counted else None,
+        output_tokens=sum(outputs) / calls if counted else None,
+        usd=None if None in prices else sum(prices) / calls,
+        seconds_p95=sorted(seconds)[min(int(calls * 0.95), calls - 1)],
     )
 
 
 _BOTH = "FROM results a JOIN results b ON b.example = a.example WHERE a.candidate = ? AND b.candidate = ? "
+_FLIPPED = f"SELECT a.split, a.example, a.passed, b.passed {_BOTH}AND a.error IS NULL AND b.error IS NULL"
+_ANSWERED = (
+    "SELECT a.input_tokens, a.output_tokens, a.cost, a.latency, b.input_tokens, b.output_tokens, b.cost, b.latency "
+    f"{_BOTH}AND a.input_tokens IS NOT NULL AND b.input_tokens IS NOT NULL"
+)
 _CLUSTERS = "SELECT round, id, label, share, place, wanted FROM clusters ORDER BY round, position"
 _PASSED = """
 SELECT r.example, r.passed FROM results r

@@ -10,7 +10,7 @@ from optimizer.errors import StoreError, UserError
 from optimizer.outcome import Verdict
 from optimizer.store.folders import LATEST, RUN_ID, runs_folder
 from optimizer.store.reader import RunReader, RunStatus
-from optimizer.store.rows import SAVED
+from optimizer.store.totals import attempts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -143,7 +143,7 @@ def _read(reader: RunReader) -> RunInfo:
         baseline=baseline,
         winner=winner,
         on=on,
-        calls=int(reader.query("SELECT COUNT(*) FROM calls WHERE state <> ?", SAVED)[0][0]),
+        calls=attempts(reader),
         started=reader.started,
         stand_in=reader.meta.stand_in,
         seed=reader.meta.seed_prompt,

@@ -90,6 +90,8 @@ META = _table("meta", "key value", _overwrite("key", "value"))
 _SESSION = "pid version config started_at ended_at error"
 SESSIONS = _table("sessions", f"number {_SESSION}", _overwrite("number", _SESSION))
 
+TOTALS = _table("totals", "session body", _overwrite("session", "body"))
+
 TABLES = (
     EXAMPLES,
     PROMPTS,
@@ -106,6 +108,7 @@ TABLES = (
     OUTCOME,
     META,
     SESSIONS,
+    TOTALS,
 )
 """Every table that holds data."""
 

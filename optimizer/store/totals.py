@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from optimizer.outcome import Phase, Role
+from optimizer.store import schema
 from optimizer.store.reader import RunReader
 from optimizer.store.rows import ANSWERED, FAILED, LOST, SAVED, SENT
+from optimizer.store.schema import Statement
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,6 +89,11 @@ class _Group:
         return self.state in (SENT, LOST)
 
 
+def attempts(reader: RunReader) -> int:
+    """Attempts sent so far, in all sessions."""
+    return _calls([group for group in _groups(reader) if group.state != SAVED])
+
+
 def spending(reader: RunReader) -> Spending:
     """What was sent so far, in all sessions."""
     groups = _groups(reader)
@@ -123,12 +133,27 @@ _UNCLEAR = (
 """A reply without a count, or an end without reply and refusal. A reply that is free needs no count."""
 
 
+_GROUPS = (
+    f"SELECT role, phase, state, {_UNCLEAR}, COUNT(*), TOTAL(input_tokens), TOTAL(output_tokens), TOTAL(cost), "
+    "COUNT(digest) - COUNT(cost) FROM calls GROUP BY 1, 2, 3, 4"
+)
+_KEPT = """
+SELECT t.session, t.body, t.crc FROM totals t JOIN sessions s ON s.number = t.session
+WHERE s.number = (SELECT MAX(number) FROM sessions) AND s.ended_at IS NOT NULL
+"""
+"""The sums of a run whose last session has ended: no call came after them."""
+
+
+def kept_totals(db: sqlite3.Connection, session: int) -> Statement:
+    """The statement that keeps the sums over all calls, for when a session ends."""
+    rows = [list(row) for row in db.execute(_GROUPS)]
+    return schema.TOTALS.insert(session, json.dumps(rows, separators=(",", ":")))
+
+
 def _groups(reader: RunReader) -> list[_Group]:
-    rows = reader.query(
-        f"SELECT role, phase, state, {_UNCLEAR}, COUNT(*), TOTAL(input_tokens), TOTAL(output_tokens), TOTAL(cost), "
-        "COUNT(digest) - COUNT(cost) "
-        "FROM calls GROUP BY 1, 2, 3, 4"
-    )
+    rows = _kept(reader)
+    if rows is None:
+        rows = reader.query(_GROUPS)
     return [
         _Group(
             role=Role(role),
@@ -143,6 +168,14 @@ def _groups(reader: RunReader) -> list[_Group]:
         )
         for role, phase, state, unclear, calls, inputs, outputs, usd, unpriced in rows
     ]
+
+
+def _kept(reader: RunReader) -> list[tuple[Any, ...]] | None:
+    """The sums as the last session left them; None where it has not ended, or they are damaged."""
+    found = reader.query(_KEPT)
+    if not found or schema.checksum(found[0][:-1]) != found[0][-1]:
+        return None
+    return [tuple(row) for row in json.loads(found[0][1])]
 
 
 def _tokens(group: _Group) -> float:

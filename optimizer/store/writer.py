@@ -35,7 +35,7 @@ from optimizer.store.repair import Repaired
 from optimizer.store.rows import Rows, Work
 from optimizer.store.schema import Cell, Statement
 from optimizer.store.secrets import Scrubber
-from optimizer.store.totals import Spending, spending
+from optimizer.store.totals import Spending, kept_totals, spending
 
 DURABLE = (CallSent, CallEnded, ResultKnown, Decided, TrialEnded, RunEnded, CandidateMade)
 """Events whose `record` returns only when they are on the disk."""
@@ -190,6 +190,7 @@ class RunWriter:
     def _note_end(self, error: BaseException | None) -> None:
         told = str(error) if isinstance(error, OptimizerError) else None
         try:
+            execute(self._db, *kept_totals(self._db, self._session.number))
             execute(self._db, *self._session.row(ended=self._session.now(), error=told))
             self._log.write([self._session.line("session ended", error=told)])
             # One plain file, which can be copied, and read where nothing may be written. A reader may forbid it: then
