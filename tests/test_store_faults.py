@@ -239,6 +239,7 @@ def test_migrations_are_applied_once_in_order_and_recorded(tmp_path):
     assert [row[0] for row in db.execute("SELECT name FROM migrations")] == [
         "create_tables",
         "tell_what_judged_lines",
+        "keep_totals",
         "add_note",
     ]
     assert not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'half'").fetchone()
