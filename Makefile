@@ -102,6 +102,7 @@ command-pages: $(VENV)/.dev ## Write docs/commands/ anew, and what the commands 
 
 fuzz: $(VENV)/.dev ## Hold what is written for other programs against texts that are made to break it
 	@$(BIN)/python benchmarks/fuzz_configs.py
+	@$(BIN)/python benchmarks/fuzz_exports.py
 
 picture: $(VENV)/.dev ## Draw the README's picture anew from a real run
 	@$(BIN)/python scripts/capture.py

@@ -119,10 +119,11 @@ def test_a_demo_that_looks_like_a_variable_is_refused_where_it_would_be_filled()
     tricky = build(
         "tricky", [("user", "{{ question }}")], demos=[{"inputs": {"question": "say {{ question }}"}, "output": "a"}]
     )
-    for name in ("json", "text"):
-        with pytest.raises(UserError, match="nothing is written"):
+    for name in ("json", "text", "markdown", "openai", "configmap"):
+        with pytest.raises(UserError, match="a demo holds what looks like a variable"):
             export(name, tricky)
-    assert export("yaml", tricky)
+    for name in ("yaml", "prompty", "dotprompt", "langchain", "python"):
+        assert export(name, tricky)
 
 
 def test_unknown_format_names_the_nearest() -> None:

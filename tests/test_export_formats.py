@@ -49,7 +49,7 @@ def test_nothing_nasty_is_changed_and_little_is_refused(name: str) -> None:
         except UserError as error:
             # A refusal says why in words of its own; what the proof has to catch is a fault of the exporter.
             told = str(error)
-            assert "cannot be read" not in told and (name in FILLED or "would not render" not in told), told
+            assert "cannot be read" not in told and "would not render" not in told, told
             continue
         said += 1
         assert proved.renders == 4
@@ -243,6 +243,6 @@ class _Fixed:
 
 def test_a_real_row_that_a_target_would_change_is_refused() -> None:
     prompt = build("p", [("user", "Mail: {{ mail }}.")])
-    with pytest.raises(UserError, match=r"as it was measured .*\(r1\)"):
+    with pytest.raises(UserError, match=r"as it was measured .*\(r1; Prompty makes every line end"):
         export("prompty", prompt, None, [Example(id="r1", inputs={"mail": "One.\r\nTwo."})])
     assert export("prompty", prompt, None, [Example(id="r1", inputs={"mail": "One.\nTwo."})]).real == 1

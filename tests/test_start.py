@@ -42,7 +42,7 @@ def heavy(modules: set[str]) -> set[str]:
     return {name for name in modules if name.split(".")[0] in HEAVY}
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"]], ids=" ".join)
+@pytest.mark.parametrize("arguments", [["--help"], ["run", "--help"], ["export", "--help"]], ids=" ".join)
 def test_help_loads_nothing_heavy(arguments):
     done = start("-m", "optimizer", *arguments)
     assert (done.returncode, said(done.stderr)) == (0, "")

@@ -1,4 +1,4 @@
-"""What `export` prints and writes, and what `apply` tells."""
+"""What `apply` does, and what it tells."""
 
 from __future__ import annotations
 
@@ -11,26 +11,7 @@ from optimizer.cli.find import ROOT, Taken
 from optimizer.errors import GateError, UserError
 from optimizer.export.apply import Patch, Place, plan, plan_undo, undo
 from optimizer.export.apply import write as write_patch
-from optimizer.export.base import SIDECAR, write
-from optimizer.export.base import export as exported
 from optimizer.readers.base import shown
-
-
-def export(format: str, found: Taken, file: Path | None) -> None:
-    """Write the proved parts to a file and those beside it, or print what a person wants to read."""
-    proved = exported(format, found.prompt, found.provenance)
-    parts = proved.parts
-    if file is not None:
-        for path in write(parts, file):
-            out.note(f"wrote {shown(path)}")
-        own = f", by {proved.loader} as well" if proved.loader else ""
-        out.note(f"read back and rendered for {proved.renders} rows{own}: the same to the byte")
-        return
-    texts = [text for part, text in parts.items() if part != SIDECAR]
-    if len(texts) > 1:
-        roles = ", ".join(part for part in parts if part != SIDECAR)
-        out.note(f"note: {len(texts)} messages one after the other ({roles}); --out FILE writes one file each")
-    out.raw("\n".join(texts))
 
 
 class Mode(Enum):

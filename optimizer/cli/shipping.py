@@ -7,27 +7,40 @@ from typing import Annotated
 
 import typer
 
-from optimizer.cli import find, options, out
+from optimizer.cli import find, options
+from optimizer.export import EXPORTERS
 
 
 def export(
-    format: Annotated[str, typer.Argument(metavar="text|yaml|json", help="What to write.", show_default=False)],
+    format: Annotated[
+        str,
+        typer.Argument(metavar="FORMAT", help=f"What to write: {', '.join(EXPORTERS)}.", show_default=False),
+    ],
     target: options.Target = None,
     file: Annotated[
-        Path | None, typer.Option("--out", help="Where to write; the standard output by default.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--out", metavar="FILE", help="Where to write; the standard output by default.", show_default=False
+        ),
+    ] = None,
+    check: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit 3 where --out FILE is not what would be written.")
+    ] = False,
+    model: Annotated[
+        str | None, typer.Option("--model", help="Model to name in it; the run's by default.", show_default=False)
     ] = None,
     allow_blocked: options.AllowBlocked = False,
+    as_json: options.Json = False,
 ) -> None:
     """Write a prompt for other programs.
 
-    It is read back and rendered first: it says the same to the byte, or nothing is written.
+    It is read back and rendered first, for rows of its run and by the other program's own loader where that is
+    installed: it says the same to the byte, or nothing is written.
     """
-    from optimizer.cli import ship_out
+    from optimizer.cli import exporting
 
     found = find.shippable(target, allow_blocked=allow_blocked)
-    if found.warning:
-        out.note(f"note: {found.warning}")
-    ship_out.export(format, found, file)
+    exporting.tell(exporting.make(format, found, file=file, check=check, model=model), as_json=as_json)
 
 
 def apply(

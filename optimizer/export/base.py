@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from optimizer.dataset import Example, display
 from optimizer.errors import StoreError, UserError
+from optimizer.export import EXPORTERS as EXPORTERS
 from optimizer.prompt import VARIABLE, Message, Prompt, demo_messages, prepare, with_lines
 from optimizer.readers import atomic
 from optimizer.readers.base import nearest, shown
@@ -104,26 +105,6 @@ class Exporter(Protocol):
         ...
 
 
-EXPORTERS: Mapping[str, str] = {
-    "text": "optimizer.export.text",
-    "yaml": "optimizer.export.yaml",
-    "json": "optimizer.export.json",
-    "markdown": "optimizer.export.markdown",
-    "openai": "optimizer.export.openai",
-    "prompty": "optimizer.export.prompty",
-    "dotprompt": "optimizer.export.dotprompt",
-    "langchain": "optimizer.export.langchain",
-    "litellm": "optimizer.export.litellm",
-    "python": "optimizer.export.python",
-    "configmap": "optimizer.export.configmap",
-    "promptfoo": "optimizer.export.promptfoo",
-    "mlflow": "optimizer.export.mlflow",
-    "langfuse": "optimizer.export.langfuse",
-    "dspy": "optimizer.export.dspy",
-}
-"""Format -> module that has the class `Export`. A new one is a new file and a line here."""
-
-
 def exporter(name: str) -> Exporter:
     """The exporter of one format. Raises UserError for an unknown name."""
     if name not in EXPORTERS:
@@ -151,7 +132,8 @@ def export(name: str, prompt: Prompt, provenance: Provenance | None = None, rows
         wanted = prepare(prompt, example)
         if exported.arrives is not None and example is proof[-1]:
             wanted = tuple(replace(message, content=exported.arrives(message.content)) for message in wanted)
-        prove = Proof(format=name, prompt=prompt, example=example, wanted=wanted)
+        told = exported.notes if exported.arrives is not None else ()
+        prove = Proof(format=name, prompt=prompt, example=example, wanted=wanted, notes=told)
         prove("", exported.render, exported.parts)
         if loader and asked:
             prove(asked, loader.render, exported.parts)
@@ -171,6 +153,8 @@ class Proof:
     """The row."""
     wanted: tuple[Message, ...]
     """What was sent."""
+    notes: tuple[str, ...] = ()
+    """What the format does to values."""
 
     def __call__(self, who: str, render: Render, parts: Parts) -> None:
         """Raises UserError where the messages differ or `who`, a package, cannot read its own format."""
@@ -186,9 +170,10 @@ class Proof:
                 f"prompt {self.prompt.ref}: as {self.format} it cannot be read{by}: {told}; {other}"
             ) from error
         if found != self.wanted:
+            told = "".join(f"; {note}" for note in self.notes)
             raise UserError(
                 f"prompt {self.prompt.ref}: as {self.format} it would not render as it was measured{by} "
-                f"({self.example.id}); {other}"
+                f"({self.example.id}{told}); {other}"
             )
 
 
@@ -208,10 +193,17 @@ def published(prompt: Prompt) -> Prompt:
 
 
 def flat(prompt: Prompt) -> list[tuple[str, str]]:
-    """(role, text) of every message that is sent, demos written out, variables left as `{{ name }}`."""
+    """(role, text) of every message that is sent, demos written out, variables left as `{{ name }}`.
+
+    Raises UserError where a demo holds what looks like a variable: whoever fills in the text would fill it in too.
+    """
     plain = replace(prompt, demos=())
     if not prompt.demos:
         return [(message.role, message.text) for message in plain.messages if message.lines]
+    shown = [message for demo in prompt.demos for message in demo_messages(prompt, demo)]
+    if any(pieces(message.content, prompt.variables) != pieces(message.content, ()) for message in shown):
+        named = "yaml, or a format with templates: prompty, dotprompt, langchain, python"
+        raise cannot(prompt, "a demo holds what looks like a variable, and would be filled in", f"use {named}")
     # Each variable stands for itself, so that `prepare` puts the demos where it puts them for a model.
     blank = Example(id="blank", inputs={name: f"{{{{ {name} }}}}" for name in prompt.variables})
     return [(message.role, message.content) for message in prepare(prompt, blank)]

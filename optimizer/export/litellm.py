@@ -58,7 +58,7 @@ class Export:
             WHOLE: "\n".join(emit.lines(_config(prompt, model, content))) + "\n",
             SIDECAR: sidecar(prompt, provenance, request=request),
         }
-        unnamed = () if model else ("the config lists no model, since it is not known here: put one into model_list",)
+        unnamed = () if model else ("the config lists no model, since it is not known here (--model names one)",)
         loader = Loader(package="litellm", render=_load)
         return Exported(parts=parts, render=_render, loader=loader, notes=(*_NOTES, *unnamed))
 

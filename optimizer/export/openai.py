@@ -30,7 +30,7 @@ class Export:
 
 
 def _notes(prompt: Prompt, model: str) -> tuple[str, ...]:
-    unnamed = "the body names no model, since it is not known here: put one in" if not model else ""
+    unnamed = "the body names no model, since it is not known here (--model names one)" if not model else ""
     foreign = f"{model} is the name that litellm gives the model: write the one that your endpoint knows"
     return tuple(filter(None, (unnamed, foreign if "/" in model else "")))
 
