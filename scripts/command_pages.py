@@ -44,7 +44,7 @@ llm:
       system: |
         Answer the question.
 """
-GUESSES = {"eval_file": "evals/romeo-bob.yaml", "file": "app.yaml", "key": "llm.prompts.house.system"}
+GUESSES = {"format": "json", "eval_file": "evals/romeo-bob.yaml", "file": "app.yaml", "key": "llm.prompts.house.system"}
 """What a required argument or option of a name gets in the example of a new page."""
 ROW = "direct-01"
 
