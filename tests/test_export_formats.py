@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from optimizer.dataset import Example
 from optimizer.errors import UserError
-from optimizer.export import base
+from optimizer.export import base, jinja
 from optimizer.export.base import EXPORTERS, SIDECAR, WHOLE, export, exporter, proof_rows, published
 from optimizer.prompt import Prompt, build, prepare
 from optimizer.readers.provenance import EditRecord, Provenance, ScoreRecord
@@ -55,6 +57,15 @@ def test_nothing_nasty_is_changed_and_little_is_refused(name: str) -> None:
         assert proved.renders == 4
     least = {"litellm": 0.2, "prompty": 0.8, "markdown": 0.9}
     assert said >= least.get(name, 0.98) * len(NASTY)
+
+
+@given(st.lists(st.text("{}%#\r\n\\\"'-a ", max_size=12) | st.just(base.Variable(name="x")), max_size=6))
+def test_jinja_gives_back_what_was_written(found: list[base.Piece]) -> None:
+    jinja2 = pytest.importorskip("jinja2")
+    source = jinja.write(found)
+    wanted = "".join("{{ x }}\r" if isinstance(piece, base.Variable) else piece for piece in found)
+    assert jinja.render(source, {"x": "{{ x }}\r"}) == wanted
+    assert jinja2.Environment(keep_trailing_newline=True).from_string(source).render(x="{{ x }}\r") == wanted
 
 
 def rendered(name: str, prompt: Prompt, row: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -15,8 +15,8 @@ RESERVED = frozenset(
     ("and", "or", "not", "in", "is", "if", "else", "true", "false", "none", "null", "True", "False", "None", "self")
 )
 """Names that Jinja2 takes for something else, in one place or another."""
-# A brace that would open a tag with what follows it: another brace, or the variable behind the end of the piece.
-_OPENING = re.compile(r"\{(?=[{%#])|\{\Z")
+# A brace that would open a tag with what follows it: a sign of Jinja2's, or the tag of a variable or a carriage return.
+_OPENING = re.compile(r"\{(?=[{%#\r])|\{\Z")
 _QUOTED = {"{": '{{ "{" }}', "\r": '{{ "\\r" }}'}
 _TAG = re.compile(r'\{\{ (?:"(\{|\\r)"|([A-Za-z_][A-Za-z0-9_]*)) \}\}')
 _NEWLINE = re.compile(r"\r\n?")
