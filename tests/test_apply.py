@@ -176,6 +176,9 @@ def test_where_a_key_may_lead(source: str, key: str, want: str) -> None:
         ("", "a", "holds no values"),
         ("# nothing\n", "a", "holds no values"),
         ("x\n", "a", "nothing below it"),
+        ("a: x\nb: " + "[" * 300 + "]" * 300, "a", "nested too deeply"),
+        ("a: &x text\nc: 1\nb: *x\n", "b", "(*x, line 3) of the anchor &x on line 1"),
+        ("a: &x {c: text}\nb:\n  <<: *x\n", "b.c", "the anchor &x on line 1"),
     ],
 )
 def test_what_is_refused_and_in_which_words(source: str, key: str, told: str) -> None:

@@ -169,7 +169,7 @@ def test_hard_links_are_told(app: Path) -> None:
     [
         ("app.yaml", b"llm: {system: \xff}\n", "app.yaml:1: byte 0xff"),
         ("app.toml", b"a = 1\nb = '\xe9'\n", "app.toml:2: byte 0xe9 at byte 6 is not UTF-8 (looks like cp1252)"),
-        ("app.json", b"x" * (files.MOST_BYTES + 1), "more than the cap of 2,097,152"),
+        ("app.json", b"x" * (files.MOST_BYTES + 1), "more than the cap of 1,048,576"),
         ("app.env", b"A=1\n", "not a YAML, TOML, JSON or Python file"),
         ("app.yaml", b"llm: [a\n", "app.yaml: the file is not YAML"),
         ("app.yaml", b"llm: {}\n", "app.yaml: no key 'system' under llm"),

@@ -12,7 +12,7 @@ from optimizer.export.apply import backup
 from optimizer.readers import atomic
 from optimizer.readers.base import check_file, fault, not_utf8, shown, wide_encoding
 
-MOST_BYTES = 2 * 1024 * 1024
+MOST_BYTES = 1024 * 1024
 """Size of a config file, at most."""
 
 

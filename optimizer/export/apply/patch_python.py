@@ -7,7 +7,6 @@ but for that one constant. Nothing of the module is ever run.
 from __future__ import annotations
 
 import ast
-import copy
 import io
 import re
 import tokenize
@@ -80,14 +79,18 @@ def _put(source: str, module: ast.Module, constant: ast.Constant, key: str, text
 
 
 def _blank(module: ast.Module, number: int, text: str) -> str | None:
-    """The tree without the text of constant `number`; None where that does not say `text`."""
-    module = copy.deepcopy(module)
-    for index, node in enumerate(ast.walk(module)):
-        if index == number:
-            if not isinstance(node, ast.Constant) or type(node.value) is not str or node.value != text:
-                return None
-            node.value, node.kind = "", None
-    return ast.dump(module)
+    """The tree without the text of constant `number`, as words; None where that does not say `text`."""
+    node = next((node for index, node in enumerate(ast.walk(module)) if index == number), None)
+    if not isinstance(node, ast.Constant) or type(node.value) is not str or node.value != text:
+        return None
+    value, kind = node.value, node.kind
+    node.value, node.kind = "", None
+    try:
+        return ast.dump(module)
+    except RecursionError:
+        raise UserError("the file is nested too deeply to be compared") from None
+    finally:
+        node.value, node.kind = value, kind
 
 
 def _span(source: str, constant: ast.Constant) -> tuple[int, int]:

@@ -122,8 +122,13 @@ def _facts(event: Any) -> tuple[Any, ...]:
 def _events(source: str) -> Iterator[Any]:
     import yaml
 
+    depth = 0
     try:
-        yield from yaml.parse(source, Loader=yaml.SafeLoader)
+        for event in yaml.parse(source, Loader=yaml.SafeLoader):
+            depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+            if depth > keys.DEEPEST:
+                raise UserError("the file is nested too deeply to be read")
+            yield event
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f"line {mark.line + 1}: " if mark else ""
