@@ -79,6 +79,8 @@ def rendered(syntax: str, text: str, values: dict[str, str]) -> str:
         ("{question} {{ lang }}", "a {{ question }}", "double", "the value there has {{ lang }} and {question}"),
         ("{question} {lang}", "a {{ question }}", "format", "no longer there: {lang}"),
         ("{question}", "a {{ question }} {{ lang }}", "format", "new there, the app has to fill it in: lang"),
+        ("{% if vip %}a{% endif %}{{ question }}", "a {{ question }}", "jinja", "there: {% if vip %}, {% endif %}"),
+        ("{{#if vip}}a{{/if}}{{question}}", "a {{ question }}", "double", "there: {{#if vip}}, {{/if}}"),
         ("{question!r}", "a {{ question }}", "format", "{question!r} changed the value on its way"),
         ("Ask {ticket}", 'a {"b": 1}', "", "should the app fill in {ticket}, say --syntax format"),
         ('a {{"b": 1}}', 'a {"b": 1}', "format", "is taken to be written as {x} of str.format"),
@@ -115,6 +117,13 @@ def test_what_the_prompt_was_made_from_tells_the_syntax(base: str, old: str, syn
     assert not any("assumed" in note for note in made.notes)
 
 
+def test_a_dollar_that_is_text_stays_one() -> None:
+    text = "Costs ${{ question }}."
+    assert write(text, text, NAMES).text == text
+    assert write(text, f"{text} Now.", NAMES, base=text).text == f"{text} Now."
+    assert write(text, "{{ question }}", NAMES, wanted="double").text == "{{ question }}"
+
+
 @pytest.mark.parametrize("wanted", SYNTAXES)
 def test_a_syntax_can_be_asked_for(wanted: str) -> None:
     made = write("Old", JSON, NAMES, wanted=wanted)
@@ -134,6 +143,7 @@ PROMPT = build("triage", [("system", "Rules"), ("user", "{{ question }}")], vari
         ("$$5 $question $name", "$name {{ question }}", "acted on by the app"),
         ('{question} {"a": 1}', "{question} is {{ question }}", "taken for a variable"),
         ("$5 $question", "$question is {{ question }}", "taken for a variable"),
+        ("Ask ${{ question }}", "Say {{ question }}", "what fills that in is not known"),
     ],
 )
 def test_what_the_syntax_cannot_say_is_refused(tmp_path: Path, old: str, text: str, told: str) -> None:

@@ -51,6 +51,11 @@ _JINJA = re.compile(
 )
 
 
+_LOGIC = re.compile(r"\{%-?\s*\w+[^{}]*%\}|\{\{[#/^>][^{}]*\}\}")
+"""Statements of Jinja; sections of Mustache and Handlebars."""
+_EXPRESSION = re.compile(r"\$\{\{")
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Hit:
     """A variable in the old value."""
@@ -123,6 +128,11 @@ def _found(
     if not known and not has:
         return None, tuple(_unfilled(new, other))
     family, found = max(other, key=lambda one: len(one[1])) if other else (FAMILIES[0], [])
+    if "double" in family.rules and found and len(_EXPRESSION.findall(old)) >= len(found):
+        raise UserError(
+            f"the value there has ${found[0].written}, and what fills that in is not known here (--syntax double takes "
+            "the $ for text)"
+        )
     rule, sure = _rule(family, old, new, names)
     spelling = _spelled(family, rule, found)
     if not known:
@@ -140,10 +150,10 @@ def _found(
 
 
 def _earlier(old: str, new: Sequence[Piece], names: Collection[str], base: str | None) -> Spelling | None:
-    """The one syntax in which the old value is this message already, or the one that it was made from.
+    """The syntax in which the old value is this message already, or the one that it was made from.
 
-    None where the latter is so in several: then it does not tell. A text without variables tells by what is
-    doubled in it.
+    None where it is so in several that differ for the new text: then it does not tell. A text without variables
+    tells by what is doubled in it.
     """
     for known in [tuple(new)] if base is None else [tuple(new), pieces(base, names)]:
         plain = "".join(piece for piece in known if isinstance(piece, str))
@@ -153,7 +163,7 @@ def _earlier(old: str, new: Sequence[Piece], names: Collection[str], base: str |
             for rule in family.rules
             if (spelling := _spelled(family, rule, hits(old, family, names))).write(known) == old != plain
         ]
-        if len(found) == 1 or (found and known == tuple(new)):
+        if len({spelling.write(new) for spelling in found}) == 1:
             return found[0]
     return None
 
@@ -249,6 +259,8 @@ def _differences(old: str, new: Sequence[Piece], names: Collection[str], found: 
     before = hits(old, family)
     has = {piece.name for piece in new if isinstance(piece, Variable)}
     gone = sorted({one.name: one.written for one in before if one.name not in has}.values())
+    said = "".join(piece for piece in new if isinstance(piece, str))
+    gone += dict.fromkeys(one for one in _LOGIC.findall(old) if one not in said)
     if gone:
         yield f"no longer there: {', '.join(gone[:5])}"
     fresh = sorted(has - {one.name for one in before})
