@@ -94,6 +94,8 @@ def test_json_field_compares(field, output, expected, passes):
 def test_json_field_takes_a_value_and_may_ignore_case():
     metric = built("json-field", "s", equals="mixed", ignore_case=True)
     assert scored(metric, '{"s": "MIXED"}').passed
+    listed = built("json-field", "l", equals=["a", None])
+    assert scored(listed, '{"l": ["a", null]}').passed and not scored(listed, '{"l": ["a"]}').passed
 
 
 @pytest.mark.parametrize(

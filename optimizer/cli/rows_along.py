@@ -1,0 +1,61 @@
+"""Rows and metrics of a run that go along with an export: `--with-rows`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from optimizer.cli import find
+from optimizer.cli.find import Taken
+from optimizer.config import MetricSpec
+from optimizer.dataset import Split
+from optimizer.errors import UserError
+from optimizer.export.base import Proved
+from optimizer.readers.base import nearest
+
+if TYPE_CHECKING:
+    from optimizer.export.promptfoo import Suite
+
+DEFAULT = "train,val"
+"""Test rows go along only where they are named: who reads them can tune for them."""
+
+
+def add(format: str, proved: Proved, found: Taken, splits: str) -> Proved:
+    """The export with a test a row.
+
+    Args:
+        format: name of the export format.
+        proved: the export.
+        found: what was exported.
+        splits: names of splits with commas between them.
+
+    Raises UserError for a format that holds no rows, an unknown split, and a prompt that no run knows rows for.
+    """
+    from optimizer.export.promptfoo import with_rows
+
+    if format != "promptfoo":
+        raise UserError(f"--with-rows: {format} holds no rows (promptfoo does)")
+    if not found.run:
+        raise UserError(f"--with-rows: no run made {found.prompt.ref}, so its rows are not known (name a run)")
+    return with_rows(proved, found.prompt, _suite(found.run, _named(splits)))
+
+
+def _named(splits: str) -> frozenset[Split]:
+    names = [name.strip() for name in splits.split(",")]
+    for name in names:
+        if name not in set(Split):
+            raise UserError(f"--splits: no split {name!r} ({nearest(name, list(Split))}there are: {', '.join(Split)})")
+    return frozenset(map(Split, names))
+
+
+def _suite(run: str, splits: frozenset[Split]) -> Suite:
+    import yaml
+
+    from optimizer.export.promptfoo import Suite
+    from optimizer.metrics import metric_key
+
+    with find.opened(run) as reader:
+        asked = yaml.safe_load(reader.config_text)
+        rows = tuple((one.example, one.split) for one in reader.examples() if one.split in splits)
+    specs = [MetricSpec(**entry) for entry in asked["metrics"]]
+    return Suite(rows=rows, metrics={metric_key(spec): spec for spec in specs}, root=Path(asked["path"]).parent)
