@@ -16,7 +16,7 @@ from optimizer.dataset import Example, Split
 from optimizer.errors import UserError
 from optimizer.export.base import WHOLE, Proved, export, pieces
 from optimizer.export.promptfoo import Suite, ecma, nunjucks, with_rows
-from optimizer.export.promptfoo.values import arrived, filled_from_environment, inert, written
+from optimizer.export.promptfoo.values import Values, arrived, filled_from_environment, inert, written
 from optimizer.metrics import METRICS
 from optimizer.prompt import build
 from optimizer.readers.provenance import Provenance
@@ -105,7 +105,7 @@ def test_a_value_that_promptfoo_would_change_is_a_list_of_one(text: str, held: b
 
 
 def test_what_promptfoo_does_to_a_value_that_is_text() -> None:
-    held = {"a": "x {{ b }}\n", "b": "y {{c}}", "c": ["z"], "d": "{{ none }}"}
+    held: Values = {"a": "x {{ b }}\n", "b": "y {{c}}", "c": ["z"], "d": "{{ none }}"}
     assert arrived(held) == {"a": "x y z", "b": "y z", "c": "z", "d": "{{ none }}"}
     with pytest.raises(ValueError, match="would load"):
         arrived({"a": "file://x"})

@@ -7,7 +7,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optimizer.cli import find, out
+from optimizer.cli import find, out, rows_along
 from optimizer.dataset import Example, Split
 from optimizer.errors import GateError, UserError
 from optimizer.export.base import SIDECAR, Proved, part_path, write
@@ -51,7 +51,9 @@ class Shipment:
         }
 
 
-def make(format: str, found: Taken, *, file: Path | None, check: bool, model: str | None) -> Shipment:
+def make(
+    format: str, found: Taken, *, file: Path | None, check: bool, model: str | None, splits: str | None = None
+) -> Shipment:
     """Prove a prompt in one format, then write it to a file, or compare it with one, where a file is named.
 
     Raises UserError where it cannot be proved, or where there is no file to compare with.
@@ -64,7 +66,10 @@ def make(format: str, found: Taken, *, file: Path | None, check: bool, model: st
         from optimizer.readers.provenance import Provenance
 
         origin = replace(origin or Provenance(run=found.run), model=model or known)
-    shipment = Shipment(format=format, found=found, proved=exported(format, found.prompt, origin, rows))
+    proved = exported(format, found.prompt, origin, rows)
+    if splits is not None:
+        proved = rows_along.add(format, proved, found, splits)
+    shipment = Shipment(format=format, found=found, proved=proved)
     if file is None:
         return shipment
     if check:

@@ -16,9 +16,6 @@ from optimizer.readers.base import nearest
 if TYPE_CHECKING:
     from optimizer.export.promptfoo import Suite
 
-DEFAULT = "train,val"
-"""Test rows go along only where they are named: who reads them can tune for them."""
-
 
 def add(format: str, proved: Proved, found: Taken, splits: str) -> Proved:
     """The export with a test a row.
@@ -41,10 +38,10 @@ def add(format: str, proved: Proved, found: Taken, splits: str) -> Proved:
 
 
 def _named(splits: str) -> frozenset[Split]:
-    names = [name.strip() for name in splits.split(",")]
+    names, known = [name.strip() for name in splits.split(",")], [split.value for split in Split]
     for name in names:
-        if name not in set(Split):
-            raise UserError(f"--splits: no split {name!r} ({nearest(name, list(Split))}there are: {', '.join(Split)})")
+        if name not in known:
+            raise UserError(f"--splits: no split {name!r} ({nearest(name, known)}there are: {', '.join(known)})")
     return frozenset(map(Split, names))
 
 

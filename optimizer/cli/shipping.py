@@ -29,6 +29,12 @@ def export(
     model: Annotated[
         str | None, typer.Option("--model", help="Model to name in it; the run's by default.", show_default=False)
     ] = None,
+    with_rows: Annotated[
+        bool, typer.Option("--with-rows", help="Let rows and metrics of its run go along, as tests (promptfoo).")
+    ] = False,
+    splits: Annotated[
+        str, typer.Option("--splits", help="Which rows go along; those of test where they are named.")
+    ] = "train,val",
     allow_blocked: options.AllowBlocked = False,
     as_json: options.Json = False,
 ) -> None:
@@ -40,7 +46,8 @@ def export(
     from optimizer.cli import exporting
 
     found = find.shippable(target, allow_blocked=allow_blocked)
-    exporting.tell(exporting.make(format, found, file=file, check=check, model=model), as_json=as_json)
+    along = splits if with_rows else None
+    exporting.tell(exporting.make(format, found, file=file, check=check, model=model, splits=along), as_json=as_json)
 
 
 def apply(
