@@ -8,7 +8,9 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 from functools import cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -178,3 +180,70 @@ def test_promptfoo_passes_and_fails_what_our_metrics_do(tmp_path: Path) -> None:
             ours[row.id] = score.passed
     theirs = {one["testCase"]["metadata"]["row"]: one["success"] for one in evaluated(tmp_path, merged)}
     assert theirs == ours
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_mlflow_registers_and_gives_back_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mlflow = pytest.importorskip("mlflow")
+    for name in ("MLFLOW_DISABLE_TELEMETRY", "DO_NOT_TRACK", "MLFLOW_ALLOW_FILE_STORE"):
+        monkeypatch.setenv(name, "true")
+    before = mlflow.get_tracking_uri(), mlflow.get_registry_uri()
+    mlflow.set_tracking_uri(tmp_path.as_uri())
+    mlflow.set_registry_uri(tmp_path.as_uri())
+    try:
+        for prompt in NASTY[:8]:
+            arguments = json.loads(export("mlflow", prompt).parts[WHOLE])
+            mlflow.genai.register_prompt(**arguments)
+            stored = mlflow.genai.load_prompt(f"prompts:/{arguments['name']}@latest")
+            assert stored.tags["sha256"] == published(prompt).fingerprint
+            for row in proof_rows(prompt):
+                wanted = [{"role": one.role, "content": one.content} for one in prepare(prompt, row)]
+                assert stored.format(**texts(row.inputs)) == wanted
+    finally:
+        mlflow.set_tracking_uri(before[0])
+        mlflow.set_registry_uri(before[1])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_langfuse_is_sent_and_gives_back_what_was_measured() -> None:
+    langfuse = pytest.importorskip("langfuse")
+    sent: list[dict[str, Any]] = []
+
+    class Registry(BaseHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_POST(self) -> None:
+            body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            sent.append(body)
+            answer = json.dumps({**body, "version": 1}).encode()
+            self.send_response(201)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.end_headers()
+            self.wfile.write(answer)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Registry)
+    Thread(target=server.serve_forever, daemon=True).start()
+    client = langfuse.Langfuse(
+        public_key="pk-test",
+        secret_key="sk-test",
+        host=f"http://127.0.0.1:{server.server_port}",
+        tracing_enabled=False,
+    )
+    try:
+        for prompt in NASTY[:20]:
+            try:
+                arguments = json.loads(export("langfuse", prompt).parts[WHOLE])
+            except UserError:
+                continue
+            created = client.create_prompt(**arguments)
+            assert (sent[-1]["name"], sent[-1]["labels"]) == (prompt.name, ["candidate"])
+            for row in proof_rows(prompt):
+                wanted = [{"role": one.role, "content": one.content} for one in prepare(prompt, row)]
+                assert created.compile(**texts(row.inputs)) == wanted
+    finally:
+        client.shutdown()
+        server.shutdown()
+        server.server_close()
+    assert len(sent) >= 5

@@ -142,6 +142,7 @@ def _messages(
 def _load(parts: Parts, inputs: Mapping[str, Any]) -> tuple[Message, ...]:
     import os
     import tempfile
+    import warnings
     from pathlib import Path
 
     # DSPy would fetch a table of prices.
@@ -150,8 +151,10 @@ def _load(parts: Parts, inputs: Mapping[str, Any]) -> tuple[Message, ...]:
 
     state = json.loads(parts[WHOLE])
     ours = state["metadata"][OURS]
-    program = dspy.Predict(_signature(ours["variables"], ours["output"]))
-    with tempfile.TemporaryDirectory() as folder:
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
+        # It warns of fields that share a name with something of its own, and goes on.
+        warnings.simplefilter("ignore")
+        program = dspy.Predict(_signature(ours["variables"], ours["output"]))
         file = Path(folder) / "program.json"
         file.write_text(parts[WHOLE], encoding="utf-8")
         program.load(file)
