@@ -1,6 +1,6 @@
 """Write docs/commands/: a page a command, made from the command line itself, with an example that is run.
 
-What the commands in the tutorial print is made anew as well.
+What the commands in the pages of concepts and in the tutorial print is made anew as well.
 
     python scripts/command_pages.py [--check]
 
@@ -32,6 +32,7 @@ from optimizer.cli.interrupt import EXIT_CODE as INTERRUPTED  # noqa: E402
 from scripts import transcripts  # noqa: E402
 
 PAGES = ROOT / "docs" / "commands"
+CONCEPTS = ROOT / "docs" / "concepts"
 TUTORIAL = ROOT / "docs" / "tutorial.md"
 MARK = "<!-- Above: the help of the command. Below: written by hand, outputs made. `make command-pages` does both. -->"
 RUN = "optimizer run evals/romeo-bob.yaml --run-id demo"
@@ -117,13 +118,18 @@ def guess(command: Command) -> str:
 def page(command: Command, before: str, workspace: Path) -> str:
     """The page of a command, from what it was before."""
     below = before.partition(MARK)[2].lstrip() or guess(command)
+    return f"{head(command)}\n{MARK}\n\n{played(below, workspace)}"
+
+
+def played(text: str, workspace: Path) -> str:
+    """A page with what its commands print in a workspace of their own, in which the demo was run."""
     with tempfile.TemporaryDirectory() as made:
         folder = Path(made).resolve()
-        if RUN in transcripts.commands(below):
+        if RUN in transcripts.commands(text):
             prepare(folder)
         else:
             shutil.copytree(workspace, folder, dirs_exist_ok=True)
-        return f"{head(command)}\n{MARK}\n\n{transcripts.played(below, folder)}"
+        return transcripts.played(text, folder)
 
 
 def prepare(folder: Path) -> None:
@@ -156,10 +162,10 @@ def exit_codes() -> list[tuple[int, str]]:
     return sorted(told.items())
 
 
-def written(pages: Path) -> dict[str, str]:
-    """Every page as it should be, by its name, from the pages that are there."""
+def written() -> dict[Path, str]:
+    """Every page of a command and of a concept as it should be, from the pages that are there."""
     found = list(commands())
-    made = {"README.md": contents(found)}
+    made = {PAGES / "README.md": contents(found)}
     with tempfile.TemporaryDirectory() as folder:
         workspace = Path(folder).resolve()
         prepare(workspace)
@@ -167,8 +173,10 @@ def written(pages: Path) -> dict[str, str]:
             if transcripts.ran(RUN)[1]:
                 raise SystemExit(f"{RUN}: failed")
         for one in found:
-            path = pages / one.page
-            made[one.page] = page(one, path.read_text(encoding="utf-8") if path.exists() else "", workspace)
+            path = PAGES / one.page
+            made[path] = page(one, path.read_text(encoding="utf-8") if path.exists() else "", workspace)
+        for path in CONCEPTS.glob("*.md"):
+            made[path] = played(path.read_text(encoding="utf-8"), workspace)
     return made
 
 
@@ -182,11 +190,11 @@ def tutorial() -> str:
 
 def main() -> None:
     """Write the pages, or say which ones are stale."""
-    parser = argparse.ArgumentParser(description="Write docs/commands/ from the command line, and the tutorial anew.")
+    parser = argparse.ArgumentParser(description="Write docs/commands/, and what the commands in docs/ print.")
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 where a page is stale")
     check = parser.parse_args().check
-    made = {PAGES / name: text for name, text in written(PAGES).items()} | {TUTORIAL: tutorial()}
-    there = {path: path.read_text(encoding="utf-8") for path in (*PAGES.glob("*.md"), TUTORIAL)}
+    made = written() | {TUTORIAL: tutorial()}
+    there = {path: path.read_text(encoding="utf-8") for path in (*PAGES.glob("*.md"), *made) if path.exists()}
     stale = sorted(path for path in {*made, *there} if made.get(path) != there.get(path))
     for path in stale:
         print(f"{path.relative_to(ROOT)}: {'stale' if check else 'written' if path in made else 'removed'}")

@@ -11,8 +11,9 @@ from scripts import command_pages, transcripts
 
 
 def test_the_pages_are_what_is_made_from_the_commands():
-    there = {path.name: path.read_text(encoding="utf-8") for path in command_pages.PAGES.glob("*.md")}
-    stale = [name for name, text in command_pages.written(command_pages.PAGES).items() if there.pop(name, "") != text]
+    paths = [*command_pages.PAGES.glob("*.md"), *command_pages.CONCEPTS.glob("*.md")]
+    there = {path: path.read_text(encoding="utf-8") for path in paths}
+    stale = [path.name for path, text in command_pages.written().items() if there.pop(path, "") != text]
     assert (stale, list(there)) == ([], []), "run: make command-pages"
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import re
 
+import pytest
+
 from scripts import command_pages, transcripts
 
 PAGE = command_pages.TUTORIAL.read_text(encoding="utf-8")
@@ -21,6 +23,21 @@ def test_the_tutorial_takes_the_whole_way():
     assert "GAIN SHOWN" in PAGE and "stand-in" in PAGE
     # The check in CI that is meant to fail.
     assert re.findall(r"\(exit code (\d+)\)", PAGE) == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("prose", "printed"),
+    [
+        ("33 wrong answers are two causes", r"^   33  label: .*(?:\n.*){2}why it fails(?:.*\n){5}(?!   +\d)"),
+        ("with 19 test rows", r"^ok  evals/notes\.yaml: .*, 19 test; "),
+        ("Three rows are still wrong", r"^ val    84\.2%, 16 of 19 rows pass"),
+        ("and the two lines with", r"^notes@v1 -> notes@v2  2 added, 0 replaced, 0 removed$"),
+        ("Here there are none", r"^no such row$"),
+    ],
+)
+def test_what_the_tutorial_says_of_a_page_stands_on_it(prose, printed):
+    assert prose in PAGE
+    assert re.search(printed, PAGE, re.MULTILINE)
 
 
 def test_the_spreadsheet_is_what_the_tutorial_says_of_it():
