@@ -80,6 +80,12 @@ def content_id(inputs: Mapping[str, Any], expected: object) -> str:
     return hashlib.sha256(canonical_json([dict(inputs), expected]).encode()).hexdigest()[:12]
 
 
+def content_hash(example: Example) -> str:
+    """12 hex digits over what a model and a metric see of a row."""
+    content = canonical_json([dict(example.inputs), example.expected])
+    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:12]
+
+
 def display(value: Any) -> str:
     """A value as people read it: text as it is, everything else as JSON."""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, sort_keys=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from optimizer.config import Prefer, RunConfig
 from optimizer.dataset import EvalSet, Split, groups_of
@@ -16,7 +16,7 @@ from optimizer.models.prices import list_price
 from optimizer.prompt import Prompt
 from optimizer.protect import protected
 from optimizer.readers.base import shown
-from optimizer.readers.evalset import keep_splits, load_eval_set
+from optimizer.readers.evalset import guarded, keep_splits, load_eval_set
 from optimizer.readers.prompts import check_variables, load_prompt
 from optimizer.readers.rows import Ledger
 from optimizer.stats import bundles_of, minimum_detectable_gain
@@ -77,6 +77,8 @@ class Loaded:
 def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
     """Read and check all files of a run. Raises UserError with every problem found; sends nothing."""
     evalset, ledger = load_eval_set(config, write=False)
+    if regressions := guarded(config, evalset):
+        config = replace(config, protect=tuple(dict.fromkeys((*config.protect, *regressions))))
     prompt = load_prompt(config.prompt, ledger.fields)
     odd = check_variables(prompt, evalset.examples, str(config.prompt))
     warnings = (*ledger.warnings, *odd, *_shown_rows(config, prompt, evalset), *_idle_repeats(config, prompt))
@@ -86,7 +88,7 @@ def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
         raise ConfigError(f"{shown(config.path)}: {error}") from error
     if problems := check_rows(metrics, evalset.examples):
         raise DataError(problems)
-    guarded = protected(evalset.examples, config.protect, shown(config.path))
+    safe = protected(evalset.examples, config.protect, shown(config.path))
     if write:
         keep_splits(config, evalset, ledger)
     return Loaded(
@@ -96,7 +98,7 @@ def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
         prompt=prompt,
         metrics=metrics,
         warnings=warnings,
-        protected=guarded,
+        protected=safe,
     )
 
 

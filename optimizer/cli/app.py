@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from optimizer.cli import caching, judging, reading, running, shipping, versions, workspace
+from optimizer.cli import caching, judging, marking, reading, running, shipping, versions, workspace
 
 HELP = """Find out why a prompt fails, mend it with the smallest edits that measurably help, and prove the gain.
 
@@ -50,6 +50,8 @@ def command() -> Any:
     app.command("show")(reading.show)
     app.command("failures")(reading.failures)
     app.command("case")(reading.case)
+    app.command("mark")(marking.mark)
+    app.command("marks")(marking.marks)
     app.command("diff")(versions.diff)
     app.command("compare")(versions.compare)
     app.command("log")(versions.log)

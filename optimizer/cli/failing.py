@@ -42,7 +42,7 @@ def asked(run: str, version: str | None) -> Asked:
     Raises UserError for an unknown run or version, and for a run that never scored the version.
     """
     if version is None:
-        reader = RunReader(find.ROOT, find_run(find.ROOT, run))
+        reader = find.marked(RunReader(find.ROOT, find_run(find.ROOT, run)))
         seed, best = reader.seed(), reader.best()
         first = seed.fingerprint if seed else reader.meta.seed_prompt
         return Asked(reader=reader, seed=first, shown=best.fingerprint if best else first, ref="winner")
@@ -69,7 +69,7 @@ def _knowing(run: str, prompt: Prompt) -> RunReader | None:
         # Gone or damaged: another run may know the version.
         return None
     if reader.query("SELECT 1 FROM results WHERE candidate = ? LIMIT 1", prompt.fingerprint):
-        return reader
+        return find.marked(reader)
     reader.close()
     return None
 
@@ -102,6 +102,7 @@ def _about(asked: Asked) -> dict[str, Any]:
         "stand_in": reader.meta.stand_in,
         "shown": asked.ref,
         "fingerprint": asked.shown,
+        "marks": reader.marks,
     }
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from optimizer.cli import out
 from optimizer.dataset import display
+from optimizer.report import marked
 from optimizer.report.sheet import Sheet
 from optimizer.report.wording import counted, percent
 
@@ -36,6 +37,8 @@ def page(facts: dict[str, Any]) -> Text:
     sheet.heading(
         f"{facts['run']}: {counted(len(clusters), 'cause')} of failure on train, when found -> {facts['shown']}{mark}"
     )
+    for told in marked.told(facts["marks"]):
+        sheet.wrapped("", told, "yellow")
     for found in clusters:
         sheet.blank()
         sheet.wrapped(f"{found['found']:>4} -> {_now(found):<4} ", found["label"], prefix_style="bold")

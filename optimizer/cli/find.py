@@ -43,12 +43,32 @@ class Taken:
 
 
 @contextmanager
-def opened(run: str) -> Iterator[RunReader]:
-    """A run by its id, the beginning of it, or `latest`. Raises UserError with the nearest one there is."""
+def opened(run: str, *, keep: bool = False) -> Iterator[RunReader]:
+    """A run by its id, the beginning of it, or `latest`, with its rows as people have marked them since.
+
+    Args:
+        run: what the user named.
+        keep: leave rows that are set aside where they are.
+
+    Raises UserError with the nearest run there is.
+    """
     from optimizer.store import RunReader, find_run
 
     with RunReader(ROOT, find_run(ROOT, run)) as reader:
-        yield reader
+        yield marked(reader, keep=keep)
+
+
+def marked(reader: RunReader, *, keep: bool = False) -> RunReader:
+    """The same reader; where rows of its eval set are marked, it sees them so."""
+    from optimizer.readers.marks import marks_path
+
+    eval_file = reader.meta.eval_file
+    if not eval_file or not marks_path(Path(eval_file)).exists():
+        return reader
+    # Scoring anew loads metrics: only where there is a mark.
+    from optimizer.marks import with_marks
+
+    return with_marks(reader, keep=keep)
 
 
 def run_with_row(row: str) -> str | None:
@@ -114,8 +134,10 @@ def with_prompts(target: str, error: UserError) -> UserError:
 
 def _of_run(run: str) -> Taken:
     from optimizer.ship import provenance
+    from optimizer.store import RunReader, find_run
 
-    with opened(run) as reader:
+    # What leaves the workspace is what was measured.
+    with RunReader(ROOT, find_run(ROOT, run)) as reader:
         winner, seed, outcome = reader.best(), reader.seed(), reader.outcome()
         if winner is None or seed is None:
             raise UserError(f"run {reader.id}: has no prompt yet (let it get further)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optimizer.cli import find
@@ -10,6 +11,7 @@ from optimizer.diff import words
 from optimizer.errors import UserError
 from optimizer.prompt import Prompt, prepare
 from optimizer.readers.base import near
+from optimizer.readers.marks import marks_path, read_marks
 
 if TYPE_CHECKING:
     from optimizer.results import Result
@@ -35,7 +37,15 @@ def facts(reader: RunReader, wanted: str) -> dict[str, Any]:
         "clusters": _causes(reader, row.id),
         **answers,
         "words": _words(answers["seed"], answers["winner"]),
+        "marks": marks_of(reader.meta.eval_file, row.id),
+        "set_aside": row.id in (reader.marks or {}).get("set_aside", ()),
     }
+
+
+def marks_of(eval_file: str, row: str) -> list[dict[str, Any]]:
+    """Every mark of a row, the first one first."""
+    path = marks_path(Path(eval_file)) if eval_file else None
+    return [mark.to_json() for mark in (read_marks(path) if path else ()) if mark.row == row]
 
 
 def _causes(reader: RunReader, row: str) -> list[dict[str, str]]:

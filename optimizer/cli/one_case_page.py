@@ -26,6 +26,10 @@ def page(facts: dict[str, Any], *, raw: bool = False) -> Text:
     sheet.wrapped("", f"{facts['run']}, {facts['source'] or 'no source'}", "dim")
     if facts["split"] == Split.TEST.value:
         sheet.wrapped("", "A test row: mending the prompt for it would make the test worthless.", "yellow")
+    for mark in facts["marks"]:
+        sheet.wrapped("", f"marked {mark_words(mark)}", "yellow")
+    if facts["set_aside"]:
+        sheet.wrapped("", "Set aside: in no figure of this run, and not in the next one.", "yellow")
     _asked(sheet, facts)
     same = facts["seed"] is not None and facts["seed"] == facts["winner"]
     sides = ("seed",) if same else ("seed", "winner")
@@ -36,6 +40,13 @@ def page(facts: dict[str, Any], *, raw: bool = False) -> Text:
         if facts[who]:
             _sent(sheet, who, facts[who], raw=raw)
     return sheet.text
+
+
+def mark_words(mark: dict[str, Any], *, dated: bool = True) -> str:
+    """`wrong-label by Ann, 2026-11-21: it says so on the page (expected: refund)`."""
+    right = f" (expected: {display(mark['expected'])})" if "expected" in mark else ""
+    day = f", {mark['at'][:10]}" if dated else ""
+    return f"{mark['kind']} by {mark['by']}{day}: {mark['reason']}{right}"
 
 
 def _asked(sheet: Sheet, facts: dict[str, Any]) -> None:

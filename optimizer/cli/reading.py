@@ -82,7 +82,7 @@ def case(
     """
     from optimizer.cli import one_case, one_case_page
 
-    with find.opened(run) as reader:
+    with find.opened(run, keep=True) as reader:
         facts = one_case.facts(reader, row)
     if as_json:
         out.data(facts)

@@ -67,6 +67,7 @@ class _Runs:
         known = self._opened.get(run)
         if known is None:
             known = self._opened[run] = self._stack.enter_context(RunReader(find.ROOT, run))
+            find.marked(known)
         return known
 
 

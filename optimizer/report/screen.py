@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from optimizer.outcome import Verdict
+from optimizer.report import marked
 from optimizer.report.front import draw, is_choice
 from optimizer.report.sheet import STAND_IN, Sheet
 from optimizer.report.summary import summary
@@ -121,6 +122,8 @@ def _figures(sheet: Sheet, facts: Facts) -> None:
             more = f", ... and {len(rows) - MOST_IDS} more" if len(rows) > MOST_IDS else ""
             sheet.fact("", f"{name}: {', '.join(rows[:MOST_IDS])}{more}", "red" if name == "broken" else "")
     _protected(sheet, facts)
+    for told in marked.told(facts["marks"]):
+        sheet.fact("marks", _marked(facts, told), "yellow")
     _size(sheet, facts)
 
 

@@ -83,6 +83,7 @@ def _about(facts: Facts) -> dict[str, Any]:
         "protected": None if outcome is None else {"passed": outcome.protected, "broken": list(outcome.broken)},
         "max_tokens": meta.search.get("max_tokens"),
         "prefer": meta.search.get("prefer"),
+        "marks": reader.marks,
         "next": commands(facts),
     }
 

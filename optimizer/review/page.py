@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from optimizer.report import marked
 from optimizer.report.sheet import STAND_IN, Sheet
 from optimizer.report.wording import change, count, counted, interval, money, percent, points, probability
 from optimizer.terminal import NARROWEST, WIDEST, clip
@@ -29,6 +30,8 @@ def page(facts: Facts, width: int = 80, color: bool = False, limit: int = 20) ->
     sheet.fact("rows", _marked(facts, told or "none that ran under both"))
     _cost(sheet, facts)
     _sets(sheet, facts)
+    for told in marked.told(facts["marks"]):
+        sheet.fact("marks", told, "yellow")
     sheet.fact(
         "read", "stored results alone: no call, no look at test rows counted; no claim beyond the runs' own", "dim"
     )

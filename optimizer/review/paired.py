@@ -130,6 +130,7 @@ def paired(a: Side, b: Side, wanted: Wanted | None = None, *, limit: int | None 
         "eval_sets": {**sets, "changed": sets["changed"][:NAMED]},
         "differ": _conditions(a, b),
         "looks": 0,
+        "marks": b.reader.marks or a.reader.marks,
         "differing": len(differing),
         "rows": [pair.to_json() for pair in (shown if limit is None else differing[:limit])],
     }

@@ -90,9 +90,10 @@ _FAILED = """
 SELECT example, scores FROM results
 WHERE candidate = ? AND split = ? AND passed = 0 AND error IS NULL
 """
+# The stored results: a row that was given another label since broke as it did.
 _MEMBERS = """
 SELECT m.round, m.cluster, COALESCE(m.result, r.scores) FROM members m
 JOIN clusterings c ON c.round = m.round
-LEFT JOIN results r ON r.candidate = c.candidate AND r.example = m.example
+LEFT JOIN main.results r ON r.candidate = c.candidate AND r.example = m.example
 WHERE m.position < ?
 """

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from optimizer.config import MetricSpec, ModelSpec, RunConfig
-from optimizer.dataset import EvalSet, Example, Split, canonical_json
+from optimizer.dataset import EvalSet, Split, canonical_json
+from optimizer.dataset import content_hash as content_hash
 from optimizer.prompt import Prompt
 from optimizer.protect import protected
 
@@ -118,12 +119,6 @@ def metric_name(metric: MetricSpec) -> str:
     """A metric as a user writes it: `not-contains: Romeo`."""
     name = f"not-{metric.name}" if metric.negate else metric.name
     return f"{name}: {metric.args['value']}" if "value" in metric.args else name
-
-
-def content_hash(example: Example) -> str:
-    """12 hex digits over what a model and a metric see of a row."""
-    content = canonical_json([dict(example.inputs), example.expected])
-    return hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()[:12]
 
 
 def check_same(old: RunMeta, new: RunMeta) -> list[str]:

@@ -23,6 +23,7 @@ from optimizer.store.connection import open_to_read
 from optimizer.store.faults import damaged, fault
 from optimizer.store.folders import RunFolder, run_folder
 from optimizer.store.meta import RunMeta
+from optimizer.store.overlay import Overlay, lay_over, tell_outcome
 from optimizer.store.records import STRINGS, Call, Decision, StoredExample, StoredResult
 from optimizer.store.schema import Cell, Table
 
@@ -52,6 +53,8 @@ class RunReader:
     def __init__(self, root: Path, run_id: str) -> None:
         """Open a run of the workspace `root`. Raises UserError where there is none, StoreError where it is damaged."""
         self.folder: RunFolder = run_folder(root, run_id)
+        self.marks: dict[str, Any] | None = None
+        """What people have marked since, where the reader sees it; None where it sees the run as it ended."""
         self.dropped = 0
         """Results and completions that were left out because they are damaged."""
         if not self.folder.database.is_file():
@@ -72,6 +75,14 @@ class RunReader:
     def close(self) -> None:
         """Close the file."""
         self._db.close()
+
+    def lay_over(self, overlay: Overlay) -> None:
+        """See marked rows in place of the stored ones; the file stays as it is."""
+        lay_over(self._db, overlay)
+
+    def tell_outcome(self, outcome: Outcome) -> None:
+        """Give another outcome than the stored one; the file stays as it is."""
+        tell_outcome(self._db, outcome, self.started)
 
     @property
     def id(self) -> str:
