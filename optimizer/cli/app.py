@@ -27,8 +27,12 @@ def _everything(
     version: Annotated[
         bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)
     ] = False,
+    no_pager: Annotated[bool, typer.Option("--no-pager", help="Send no page through $PAGER.")] = False,
 ) -> None:
-    pass
+    if no_pager:
+        from optimizer.cli import out
+
+        out.without_pager()
 
 
 def command() -> Any:

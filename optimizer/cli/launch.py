@@ -107,7 +107,7 @@ def show(ended: Ended, *, as_json: bool) -> None:
         if as_json:
             out.data(report.summary(reader))
         else:
-            out.page(report.one_minute(reader, out.width(), out.color()))
+            out.page(report.one_minute(reader, out.width(), out.color()), paged=False)
 
 
 def check(outcome: Outcome, *, require_gain: bool) -> None:

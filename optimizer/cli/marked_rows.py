@@ -93,10 +93,9 @@ def _value(text: str) -> Any:
 def _author() -> str:
     """Git's user.name, else the system's."""
     try:
-        asked = subprocess.run(
-            ["git", "config", "user.name"], capture_output=True, encoding="utf-8", errors="replace", timeout=5
-        )
-        name = asked.stdout.strip()
+        name = subprocess.check_output(
+            ["git", "config", "user.name"], encoding="utf-8", errors="replace", timeout=5
+        ).strip()
     except (OSError, subprocess.SubprocessError):
         # No git here.
         name = ""

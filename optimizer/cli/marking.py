@@ -6,13 +6,19 @@ from typing import Annotated
 
 import typer
 
-from optimizer.cli import find, options, out
+from optimizer.cli import completing, find, options, out
 
 
 def mark(
     row: Annotated[str, typer.Argument(metavar="ROW", help="Id of a row.", show_default=False)],
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="wrong-label, regression, note or undo.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="KIND",
+            help="wrong-label, regression, note or undo.",
+            show_default=False,
+            autocompletion=completing.kinds,
+        ),
     ],
     reason: Annotated[str, typer.Argument(metavar="REASON", help="Why, in words.", show_default=False)],
     expected: Annotated[
@@ -25,7 +31,12 @@ def mark(
         ),
     ] = None,
     run: Annotated[
-        str, typer.Option("--run", help="The run that it was seen in; the latest that has the row by default.")
+        str,
+        typer.Option(
+            "--run",
+            help="The run that it was seen in; the latest that has the row by default.",
+            autocompletion=completing.runs,
+        ),
     ] = find.LATEST,
     by: Annotated[
         str | None, typer.Option("--by", help="Who says so; git's user.name by default.", show_default=False)

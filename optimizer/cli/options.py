@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from optimizer.cli import completing
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 EvalFile = Annotated[
     Path, typer.Argument(metavar="EVAL_FILE", help="The eval file: evals/NAME.yaml.", show_default=False)
@@ -14,7 +16,10 @@ EvalFile = Annotated[
 Run = Annotated[
     str,
     typer.Argument(
-        metavar="RUN", help="Id of a run, or the beginning of one; the latest by default.", show_default=False
+        metavar="RUN",
+        help="Id of a run, or the beginning of one; the latest by default.",
+        show_default=False,
+        autocompletion=completing.runs,
     ),
 ]
 Target = Annotated[
@@ -23,6 +28,7 @@ Target = Annotated[
         metavar="RUN|NAME@vN",
         help="A run, or a version of a prompt; the latest run by default.",
         show_default=False,
+        autocompletion=completing.targets,
     ),
 ]
 Model = Annotated[
@@ -102,5 +108,10 @@ Params = Annotated[
 ]
 Prompt = Annotated[
     str | None,
-    typer.Option("--prompt", help="Prompt in place of the eval file's: a file, or NAME@vN.", show_default=False),
+    typer.Option(
+        "--prompt",
+        help="Prompt in place of the eval file's: a file, or NAME@vN.",
+        show_default=False,
+        autocompletion=completing.versions,
+    ),
 ]

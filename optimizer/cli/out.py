@@ -46,16 +46,58 @@ def raw(text: str) -> None:
     _write(sys.stdout, clean(text, lines=True) if terminal else text)
 
 
-def page(text: Text) -> None:
-    """A page of styled text to the standard output; plain where colour is not wanted."""
-    if not color():
-        _log(sys.stdout, text.plain + "\n")
-        return
-    from optimizer.terminal import console
+def page(text: Text, *, paged: bool = True) -> None:
+    """A page of styled text to the standard output; plain where colour is not wanted.
 
-    styled = io.StringIO()
-    console(styled, width=WIDEST, color=True).print(text)
-    _write(sys.stdout, styled.getvalue())
+    Where a terminal is too low for it, it goes through $PAGER (`less` by default).
+
+    Args:
+        text: the page.
+        paged: False for a page that ends something longer, where nobody waits at the terminal.
+    """
+    body = text.plain + "\n"
+    if color():
+        from optimizer.terminal import console
+
+        styled = io.StringIO()
+        console(styled, width=WIDEST, color=True).print(text)
+        body = styled.getvalue()
+    if not (paged and _is_too_long(body) and _through_pager(body)):
+        _write(sys.stdout, body)
+
+
+_SWITCHES = {"pager": True}
+
+
+def without_pager() -> None:
+    """Send no page of this process through a pager."""
+    _SWITCHES["pager"] = False
+
+
+def _is_too_long(body: str) -> bool:
+    """Whether somebody sits at a terminal that cannot show all of it."""
+    if not (_SWITCHES["pager"] and is_terminal()):
+        return False
+    return body.count("\n") >= shutil.get_terminal_size((100, 24)).lines
+
+
+def _through_pager(body: str) -> bool:
+    """Show a page in the user's pager; False where there is none that starts."""
+    import shlex
+    import subprocess
+
+    command = shlex.split(os.environ.get("PAGER", "less -R"))
+    if not command or command == ["cat"]:
+        return False
+    # Quit where it fits after all, pass colours, leave the text on the screen: unless the user wants otherwise.
+    environ = {"LESS": "FRX", "LESSCHARSET": "utf-8", **os.environ}
+    try:
+        pager = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ)
+    except OSError:
+        return False
+    with contextlib.suppress(BrokenPipeError):
+        pager.communicate(body.encode("utf-8", "backslashreplace"))
+    return True
 
 
 def color() -> bool:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from optimizer.cli import find, options, out
+from optimizer.cli import completing, find, options, out
 
 
 def runs(as_json: options.Json = False) -> None:
@@ -42,7 +42,11 @@ def failures(
     version: Annotated[
         str | None,
         typer.Option(
-            "--version", metavar="NAME@vN", help="What fails under a version, not the winner.", show_default=False
+            "--version",
+            metavar="NAME@vN",
+            help="What fails under a version, not the winner.",
+            show_default=False,
+            autocompletion=completing.versions,
         ),
     ] = None,
     cluster: Annotated[

@@ -6,18 +6,26 @@ from typing import Annotated
 
 import typer
 
-from optimizer.cli import options, out
+from optimizer.cli import completing, options, out
 
 
 def diff(
     first: Annotated[
         str | None,
-        typer.Argument(metavar="A", help="A run, NAME@vN or a file; the latest run by default.", show_default=False),
+        typer.Argument(
+            metavar="A",
+            help="A run, NAME@vN or a file; the latest run by default.",
+            show_default=False,
+            autocompletion=completing.targets,
+        ),
     ] = None,
     second: Annotated[
         str | None,
         typer.Argument(
-            metavar="B", help="The same; without it, A is compared with what it was made from.", show_default=False
+            metavar="B",
+            help="The same; without it, A is compared with what it was made from.",
+            show_default=False,
+            autocompletion=completing.targets,
         ),
     ] = None,
     as_json: options.Json = False,
@@ -39,19 +47,30 @@ def diff(
 def compare(
     first: Annotated[
         str | None,
-        typer.Argument(metavar="A", help="A run (its winner), NAME@vN; the latest run by default.", show_default=False),
+        typer.Argument(
+            metavar="A",
+            help="A run (its winner), NAME@vN; the latest run by default.",
+            show_default=False,
+            autocompletion=completing.targets,
+        ),
     ] = None,
     second: Annotated[
         str | None,
         typer.Argument(
-            metavar="B", help="The same; without it, A is compared with what it was made from.", show_default=False
+            metavar="B",
+            help="The same; without it, A is compared with what it was made from.",
+            show_default=False,
+            autocompletion=completing.targets,
         ),
     ] = None,
     broken: Annotated[bool, typer.Option("--broken", help="Only rows that pass under A and fail under B.")] = False,
     fixed: Annotated[bool, typer.Option("--fixed", help="Only rows that fail under A and pass under B.")] = False,
     tag: Annotated[str | None, typer.Option("--tag", help="Only rows with this tag.", show_default=False)] = None,
     split: Annotated[
-        str | None, typer.Option("--split", help="Only rows of train, val or test.", show_default=False)
+        str | None,
+        typer.Option(
+            "--split", help="Only rows of train, val or test.", show_default=False, autocompletion=completing.splits
+        ),
     ] = None,
     limit: Annotated[int, typer.Option("--limit", min=0, help="Rows that are shown.")] = 20,
     as_json: options.Json = False,
@@ -76,7 +95,13 @@ def compare(
 
 def log(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A prompt; all of them by default.", show_default=False)
+        str | None,
+        typer.Argument(
+            metavar="NAME",
+            help="A prompt; all of them by default.",
+            show_default=False,
+            autocompletion=completing.prompts,
+        ),
     ] = None,
     as_json: options.Json = False,
 ) -> None:

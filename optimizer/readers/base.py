@@ -7,7 +7,8 @@ import re
 import stat
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
+from os.path import commonprefix
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -160,10 +161,15 @@ def nearest(name: str, known: Mapping[str, Any] | list[str] | tuple[str, ...] | 
 
 
 def near(name: str, known: list[str], cutoff: float = 0.6) -> str | None:
-    """The known name that differs least, letter case aside; None where none is as similar as `cutoff`, in [0, 1]."""
+    """The known name that differs least, letter case aside; None where none is as similar as `cutoff`, in [0, 1].
+
+    Of equals, the one that begins alike for longest.
+    """
+    asked = name.casefold()
     folded = {other.casefold(): other for other in sorted(known, reverse=True)}
-    matches = get_close_matches(name.casefold(), list(folded), n=1, cutoff=cutoff)
-    return folded[matches[0]] if matches else None
+    matches = get_close_matches(asked, list(folded), n=5, cutoff=cutoff)
+    ranked = [(SequenceMatcher(None, other, asked).ratio(), len(commonprefix([asked, other]))) for other in matches]
+    return folded[matches[ranked.index(max(ranked))]] if matches else None
 
 
 def check_name(name: str, path: Path) -> str:
