@@ -28,7 +28,9 @@ CONFIG = "evals/both.yaml"
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The rows that want Bob, and in each split one row of the same kind that wants Romeo."""
     (tmp_path / "evals").mkdir()
-    shutil.copytree(ROOT / "prompts" / "romeo-bob", tmp_path / "prompts" / "romeo-bob")
+    # The seed alone: `make demo` writes a version beside it.
+    (tmp_path / "prompts" / "romeo-bob").mkdir(parents=True)
+    shutil.copy(ROOT / "prompts/romeo-bob/v1.yaml", tmp_path / "prompts/romeo-bob/v1.yaml")
     text = (ROOT / "evals" / "romeo-bob.jsonl").read_text("utf-8")
     asked = json.loads(text.splitlines()[0])["question"]
     kept = [
