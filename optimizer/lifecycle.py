@@ -34,6 +34,8 @@ class Stage(StrEnum):
     """Fewer rows."""
     FIXED = "fixed"
     """It was in an earlier round and is gone."""
+    UNKNOWN = "unknown"
+    """The rounds found fewer of its rows, or none, and not all of them have a score under the prompt that is shown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -66,7 +67,7 @@ def test_failures_name_causes_and_rows() -> None:
     assert [found["stage"] for found in cli("show", "--json").json["clusters"]] == ["fixed"]
     page = cli("failures").out
     assert cluster["id"] in page and "8 -> 0" in page and "(stand-in)" in page
-    assert "cause fixed: 8, 0 rows in rounds 1 to 2" in page
+    assert "cause fixed: found on 8, 0 rows in rounds 1 to 2" in page
     assert (cluster["found"], cluster["now"], cluster["new"], cluster["other"]) == (8, 0, [], [])
     assert len(cluster["examples"]) == 3 and facts["unexplained"] == []
 
@@ -156,6 +157,19 @@ def test_log_tells_where_versions_come_from() -> None:
     page = cli("log").out
     assert "example@v2  GAIN SHOWN (stand-in)" in page and "optimistic" in page
     assert "example@v1  written by hand\n" in page
+
+
+def test_log_names_a_run_that_came_to_a_version_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(Path(), tmp_path / "again")
+    monkeypatch.chdir(tmp_path / "again")
+    assert cli("run", "evals/example.yaml", "--run-id", "second").code == 0
+    first, second = cli("log", "example", "--json").json
+    assert first["runs_without_version"] == [] and second["run"] == "first"
+    assert [(run["run"], run["verdict"], run["stand_in"]) for run in second["runs_again"]] == [
+        ("second", "GAIN SHOWN", True)
+    ]
+    page = cli("log").out
+    assert "again GAIN SHOWN: run second came to the same prompt (stand-in)" in page and "no version" not in page
 
 
 def test_cache_stats_count_what_is_kept() -> None:

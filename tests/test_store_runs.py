@@ -171,7 +171,7 @@ def test_a_cause_is_followed_through_the_rounds(tmp_path):
     rounds = [replace(found, round=2, clusters=(renamed, second)), replace(found, round=3, clusters=(renamed, broken))]
     write(tmp_path, [*until(RunEnded, events()), *rounds])
     with RunReader(tmp_path, RUN) as reader:
-        # Under a prompt that was not run on them the rounds alone tell.
+        # Under a prompt that was not run on them the rounds alone tell, and they do not ask every row.
         changes = {change.id: change for change in cluster_changes(reader, SEED.fingerprint, "not run")}
         told = {name: [(one.round, one.rows, one.stage) for one in change.history] for name, change in changes.items()}
         assert told == {
@@ -180,8 +180,8 @@ def test_a_cause_is_followed_through_the_rounds(tmp_path):
             "c0000cc": [(3, 1, "new")],
         }
         assert {name: change.stage for name, change in changes.items()} == {
-            "c0000a1": "shrunk",
-            "c0000b2": "fixed",
+            "c0000a1": "unknown",
+            "c0000b2": "unknown",
             "c0000cc": "new",
         }
         assert (changes["c0000a1"].ids, len(changes["c0000a1"].rows)) == (("c0000ff",), 3)

@@ -112,12 +112,13 @@ def _now(found: dict[str, Any]) -> str:
 
 
 def _life(found: dict[str, Any]) -> str:
-    """`cause shrunk: 12, 5 rows in rounds 1 to 2`."""
+    """`cause shrunk: found on 12, 5 rows in rounds 1 to 2`; a round does not ask every row."""
     rounds = found["rounds"]
     sizes = ", ".join(str(one["rows"]) for one in rounds)
     first, last = rounds[0]["round"], rounds[-1]["round"]
     where = f"round {first}" if first == last else f"rounds {first} to {last}"
-    return f"cause {found['stage']}: {sizes} {'row' if sizes == '1' else 'rows'} in {where}"
+    stage = "not known now" if found["stage"] == "unknown" else found["stage"]
+    return f"cause {stage}: found on {sizes} {'row' if sizes == '1' else 'rows'} in {where}"
 
 
 def _passed(answer: dict[str, Any] | None) -> str:

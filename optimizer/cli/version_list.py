@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from optimizer.cli import find, out
 from optimizer.errors import StoreError, UserError
+from optimizer.outcome import Verdict
 from optimizer.readers.base import near
 from optimizer.readers.prompts import load_version
 from optimizer.readers.provenance import ScoreRecord
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
 
 MOST_LOSERS = 20
 """Trials of a run that are listed as values."""
+_KEPT_BACK = (Verdict.WORSE, Verdict.BLOCKED)
+"""Verdicts with which a prompt stays in its run."""
 LOSERS_SHOWN = 3
 """Trials that are shown on a page."""
 INDENT = "  "
@@ -43,11 +47,14 @@ def versions(name: str | None) -> list[dict[str, Any]]:
 
 
 def _tree(name: str) -> list[dict[str, Any]]:
-    """Versions of one prompt, each with its depth, and the runs that began with it and gave no version."""
+    """Versions of one prompt, each with its depth, and the runs that wrote none: those that came to it again, and those
+    that began with it and came to nothing.
+    """
     found = [_version(path) for path in list_versions(find.PROMPTS / name)]
     refs = {version["ref"] for version in found}
     wrote = {version["run"] for version in found}
-    begun = _runs_by_seed()
+    ended = {version["fingerprint"]: version["ref"] for version in found}
+    begun, came = _runs_by_seed(ended)
     rows: list[dict[str, Any]] = []
     queue = [(version, 0) for version in reversed(found) if version["parent"] not in refs]
     seen: set[str] = set()
@@ -57,22 +64,39 @@ def _tree(name: str) -> list[dict[str, Any]]:
             continue
         seen.add(version["ref"])
         without = [run for run in begun.get(version["fingerprint"], ()) if run["run"] not in wrote]
-        rows.append({**version, "depth": depth, "runs_without_version": without})
+        again = [run for run in came.get(version["ref"], ()) if run["run"] not in wrote]
+        rows.append({**version, "depth": depth, "runs_without_version": without, "runs_again": again})
         queue += [(child, depth + 1) for child in reversed(found) if child["parent"] == version["ref"]]
     # Versions that name each other as parents hang on no root.
     return rows + [
-        {**version, "depth": 0, "runs_without_version": []} for version in found if version["ref"] not in seen
+        {**version, "depth": 0, "runs_without_version": [], "runs_again": []}
+        for version in found
+        if version["ref"] not in seen
     ]
 
 
-def _runs_by_seed() -> dict[str, list[dict[str, Any]]]:
-    """Fingerprint of a prompt -> the runs that began with it."""
-    found: dict[str, list[dict[str, Any]]] = {}
+_Runs = dict[str, list[dict[str, Any]]]
+
+
+def _runs_by_seed(versions: Mapping[str, str]) -> tuple[_Runs, _Runs]:
+    """Fingerprint of a prompt -> runs that began with it and came to no version; version -> runs that came to it.
+
+    A winner that reads like a version is not written again (`ship.py`).
+    """
+    without: _Runs = {}
+    came: _Runs = {}
     for info in list_runs(find.ROOT):
-        if info.status is not None:
-            told = {"run": info.id, "status": info.status.value, "verdict": info.verdict and info.verdict.value}
-            found.setdefault(info.seed, []).append(told)
-    return found
+        if info.status is None:
+            continue
+        told: dict[str, Any] = {
+            "run": info.id,
+            "status": info.status.value,
+            "verdict": info.verdict and info.verdict.value,
+        }
+        told["stand_in"] = info.stand_in
+        ref = None if info.verdict in _KEPT_BACK else versions.get(info.best)
+        (without.setdefault(info.seed, []) if ref is None else came.setdefault(ref, [])).append(told)
+    return without, came
 
 
 def _version(path: Path) -> dict[str, Any]:
@@ -162,7 +186,7 @@ def _told(sheet: Sheet, version: dict[str, Any]) -> None:
 
 
 def _lost(sheet: Sheet, room: str, version: dict[str, Any], mark: str) -> None:
-    """Trials of its run that lost, and runs that made no version of it."""
+    """Trials of its run that lost, and runs that came to it again or made nothing of it."""
     for number, loser in enumerate(version["losers"][:LOSERS_SHOWN]):
         dropped = ", dropped" if loser["partial"] else ""
         told = f"round {loser['round']} trial {loser['trial']}: {percent(loser['val'])}"
@@ -170,5 +194,9 @@ def _lost(sheet: Sheet, room: str, version: dict[str, Any], mark: str) -> None:
         sheet.wrapped(f"{room}    {'lost' if not number else '':<5} ", f"{told} on {rows}{dropped}{mark}", "dim")
     if len(version["losers"]) > LOSERS_SHOWN:
         sheet.wrapped(f"{room}          ", f"and {len(version['losers']) - LOSERS_SHOWN} more trials (--json)", "dim")
+    for run in version["runs_again"]:
+        caution = " (stand-in)" if run["stand_in"] else ""
+        told = f"{run['verdict']}: run {run['run']} came to the same prompt{caution}"
+        sheet.wrapped(f"{room}    again ", told, "dim")
     for run in version["runs_without_version"]:
         sheet.wrapped(f"{room}    tried ", f"{run['verdict'] or run['status']}: run {run['run']}, no version", "dim")

@@ -205,7 +205,9 @@ def _clusters(sheet: Sheet, facts: Facts) -> None:
         after = f"{found['now']:>4}" if found["now"] is not None else "   ?"
         room = sheet.width - 24 - (len(STAND_IN) + 3 if facts["stand_in"] else 0)
         mark = f" ({STAND_IN})" if facts["stand_in"] else ""
-        told = (f"{found['stage']:<6}  ", _STAGES[found["stage"]])
+        # Where it is not known, the `?` before it says so.
+        stage = "" if found["now"] is None and found["stage"] == "unknown" else found["stage"]
+        told = (f"{stage:<6}  ", _STAGES.get(stage, ""))
         sheet.line((f" {found['found']:>4} -> {after}  ", "bold"), told, (clip(found["label"], room) + mark, ""))
         if found["now"] is None:
             sheet.wrapped(" " * 15, f"{counted(found['unknown'], 'row')} without a score under the winner", "dim")

@@ -65,7 +65,8 @@ class InRound:
     round: int
     """1 for the first."""
     rows: int
-    """Members: rows that fail for this cause, where `before` and `after` count those that fail for any."""
+    """Members: rows found to fail for this cause, of those that the round asked, where `before` and `after` count those
+    that fail for any."""
     stage: Stage
     """What had become of it since the round before."""
 
@@ -89,7 +90,8 @@ class ClusterChange:
     history: tuple[InRound, ...] = ()
     """Each round from the one on in which it was found."""
     stage: Stage = Stage.OPEN
-    """What has become of it since it was found: under the winner where its rows are known, else in the last round."""
+    """What has become of it since it was found, under the winner; of rows that it was not run on, open or new alone
+    are told, by the last round."""
     for_it: tuple[str, ...] = ()
     """Members that fail under the winner for this very cause; the other failing ones fail for something else."""
     new: tuple[str, ...] = ()
@@ -213,7 +215,7 @@ def cluster_changes(reader: RunReader, seed: str, winner: str) -> tuple[ClusterC
         change = _by_cause(change, _all_ways(ways, life.ids), failing, passed)
         # The last round may have been before the last change of the prompt.
         sizes = _until_now(life.sizes, change.now, same=rounds[-1][1] == winner)
-        changes.append(replace(change, stage=since_found(sizes)))
+        changes.append(replace(change, stage=_known(since_found(sizes), change.now)))
     return tuple(sorted(changes, key=lambda change: (-change.before, change.round, -change.share, change.id)))
 
 
@@ -269,6 +271,11 @@ def _until_now(sizes: tuple[int, ...], now: int | None, *, same: bool) -> tuple[
     if now is None:
         return sizes
     return (*sizes[:-1], now) if same else (*sizes, now)
+
+
+def _known(stage: Stage, now: int | None) -> Stage:
+    """What may be said: a round asks some of the rows alone, so that none found there is none mended."""
+    return Stage.UNKNOWN if now is None and stage in (Stage.FIXED, Stage.SHRUNK) else stage
 
 
 def row_errors(reader: RunReader, *candidates: str) -> tuple[RowError, ...]:

@@ -39,6 +39,8 @@ class RunInfo:
     """True where the model was the offline stand-in."""
     seed: str = ""
     """Fingerprint of the prompt that it began with."""
+    best: str = ""
+    """Fingerprint of the prompt that it ended with; empty where it has not ended, or ended with its seed."""
     problem: str = ""
     """Why the run cannot be read, or the error that it ended with."""
 
@@ -147,5 +149,6 @@ def _read(reader: RunReader) -> RunInfo:
         started=reader.started,
         stand_in=reader.meta.stand_in,
         seed=reader.meta.seed_prompt,
+        best="" if outcome is None or outcome.winner == reader.meta.seed_prompt else outcome.winner,
         problem=reader.failure,
     )
