@@ -47,8 +47,9 @@ def versions(name: str | None) -> list[dict[str, Any]]:
 
 
 def _tree(name: str) -> list[dict[str, Any]]:
-    """Versions of one prompt, each with its depth, and the runs that wrote none: those that came to it again, and those
-    that began with it and came to nothing.
+    """Versions of one prompt, each with its depth and the runs that wrote none.
+
+    Those are the runs that came to it again, and the ones that began with it and came to nothing.
     """
     found = [_version(path) for path in list_versions(find.PROMPTS / name)]
     refs = {version["ref"] for version in found}
