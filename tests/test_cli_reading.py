@@ -189,6 +189,7 @@ def test_cache_stats_make_no_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     ("arguments", "hint"),
     [
         (["show", "frist"], "did you mean first?"),
+        (["show", "example@v2"], "a version: `optimizer log example` names its run"),
         (["case", "nte-01"], "did you mean 'note-01'?"),
         (["case", "note-0"], "9 rows begin with 'note-0'"),
         (["failures", "--cluster", "nothing"], "there are: c"),

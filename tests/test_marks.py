@@ -96,6 +96,14 @@ def test_undo_takes_back_all_but_notes(workspace: Path) -> None:
     }
 
 
+def test_undo_where_nothing_holds_is_refused(workspace: Path) -> None:
+    row = fixed_train_row()
+    mark(row, "note")
+    done = cli("mark", row, "undo", "a slip")
+    assert done.code == 2 and f"no mark of '{row}' holds" in done.err
+    assert [one["kind"] for one in cli("marks", "--json").json["marks"]] == ["note"]
+
+
 def test_the_next_run_has_the_rows_as_marked(workspace: Path) -> None:
     rows_of = cli("failures", "--json").json["clusters"][0]["fixed"]
     row = next(one for one in rows_of if cli("case", one, "--json").json["expected"] == "positive")

@@ -225,6 +225,11 @@ def test_a_name_that_litellm_cannot_place_is_refused_at_once(name: str, capfd: p
     assert capfd.readouterr() == ("", "")
 
 
+def test_a_slip_in_the_name_of_the_stand_in_is_told() -> None:
+    with pytest.raises(ConfigError, match="did you mean 'offline'?"):
+        check_name("offlien")
+
+
 def test_a_name_that_litellm_can_place_is_taken() -> None:
     for name in ("ollama_chat/llama3.2", "gpt-4o-mini", "huggingface/some/model"):
         assert check_name(name) is None  # type: ignore[func-returns-value]

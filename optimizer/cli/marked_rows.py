@@ -61,6 +61,8 @@ def add(row: str, kind: str, reason: str, *, expected: str | None, run: str, by:
 
         check_label(config, now)
     path = marks_path(config.path)
+    if made.kind is Kind.UNDO:
+        _check_marked(path, row)
     add_mark(path, made)
     return {
         **made.to_json(),
@@ -80,6 +82,13 @@ def _today(reader: RunReader, row: str) -> tuple[RunConfig, Example]:
         hint = f"did you mean {match!r}? " if match else ""
         raise UserError(f"{config.path}: no row {row[:80]!r} ({hint}rows are named by their ids)")
     return config, found
+
+
+def _check_marked(path: Path, row: str) -> None:
+    """Raise UserError where no mark of a row holds that could be taken back."""
+    holds = standing(read_marks(path))
+    if row not in holds.labels and row not in holds.regressions:
+        raise UserError(f"{path}: no mark of {row[:80]!r} holds that could be taken back (`optimizer marks` lists all)")
 
 
 def _value(text: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import logging
 import os
@@ -15,6 +16,8 @@ from optimizer.models.base import Request, check_usable, usage_of
 from optimizer.models.faults import SHORTEST_SECRET, kind_of, one_line, retry_after
 from optimizer.results import Completion
 
+_STAND_IN = ("offline", "offline:perfect")
+"""Names that are no provider's: a slip in one of them ends up here."""
 _ENVIRONMENT = {
     # Prices come from the table that is installed, not from one that is fetched while importing.
     "LITELLM_LOCAL_MODEL_COST_MAP": "True",
@@ -93,8 +96,10 @@ def check_name(model: str) -> None:
     try:
         litellm.get_llm_provider(model)
     except litellm.exceptions.BadRequestError:
+        near = difflib.get_close_matches(model, _STAND_IN, n=1, cutoff=0.75)
+        hint = f"did you mean {near[0]!r}? " if near else ""
         raise ConfigError(
-            f"model {one_line(model)!r}: litellm knows no provider of that name (write PROVIDER/MODEL, such as "
+            f"model {one_line(model)!r}: litellm knows no provider of that name ({hint}write PROVIDER/MODEL, such as "
             "openai/gpt-4o-mini or ollama_chat/llama3.2)"
         ) from None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from optimizer.outcome import Verdict
 from optimizer.store.folders import LATEST, RUN_ID, runs_folder
 from optimizer.store.reader import RunReader, RunStatus
 from optimizer.store.totals import attempts
+
+VERSION = re.compile(r"[A-Za-z0-9._-]{1,80}@v[0-9]{1,9}")
+"""A version of a prompt, where a run is asked for."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +90,9 @@ def find_run(root: Path, wanted: str = LATEST) -> str:
         raise UserError(f"{wanted}: {len(begun)} runs begin like that: {', '.join(sorted(begun)[:3])}")
     near = difflib.get_close_matches(wanted, known, n=1, cutoff=0.4)
     hint = f"did you mean {near[0]}? " if near else ""
+    if VERSION.fullmatch(wanted):
+        # Which run made it is for the log of its prompt to say; the nearest run by its letters is none.
+        hint = f"a version: `optimizer log {wanted.partition('@')[0]}` names its run; "
     raise UserError(f"no run {wanted[:80]!r} under {runs_folder(root)} ({hint}`optimizer runs` lists them)")
 
 
