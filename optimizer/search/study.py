@@ -233,7 +233,7 @@ class _Hunt:
         if changed.down and (guilty := await culprits(self.bench, broke, self._purpose)):
             self.harmful |= guilty
             self.next = self.space.without(choices, guilty)
-            if len(changed.up) + len(changed.down) <= STITCHED:
+            if len(changed.up) + len(changed.down) <= STITCHED or self._cannot_pay(self.next):
                 told += await self._parted(self.next, val)
             told += f", {len(guilty)} of its edits broke them"
         return told
@@ -284,11 +284,13 @@ class _Hunt:
         return await settled(self.bench, sides, scored, self.bench.val, self._purpose)
 
     def _believed(self, choices: Choices, changed: Changed) -> bool:
-        """Whether fixed exceeds broken with enough probability, on val and the train rows that edits mended.
+        """Whether fixed exceeds broken with enough probability, on val, or on val and train rows that edits mended.
 
         One row of each edit pays for the edit: it was read off it, so that row does not judge. What breaks was
-        looked for on val alone, so it is scaled up to the rows on which mending was.
+        looked for on val alone, so beside train rows it is scaled up to the rows on which mending was.
         """
+        if posterior_better(len(changed.up), len(changed.down)) > BELIEVED:
+            return True
         mended = sum(max(self.mended.get(edit.id, 0) - 1, 0) for edit in self.space.edits(choices))
         rows = len(self.bench.val)
         scale = (rows + len(self.bench.train)) / rows if mended else 1.0
