@@ -199,3 +199,12 @@ def test_intervals_by_group_cover_what_intervals_by_row_do_not(graded):
         by_row += low <= truth <= high
     draws = 30 if graded else 400
     assert by_group >= 0.9 * draws > 0.8 * draws > by_row
+
+
+@pytest.mark.parametrize("odd", [1, 5, 11])
+def test_rows_that_nearly_all_move_by_one_step_are_no_certainty(odd: int) -> None:
+    """A bootstrap of one odd row in forty draws hardly any spread: its lower end was the mean itself."""
+    low, high = paired_interval([[1.0]] * (40 - odd) + [[0.5]] * odd)
+    mean = 1.0 - 0.5 * odd / 40
+    assert low < mean - 0.04 and low < wilson(40 - odd / 2, 40)[0] + 0.01
+    assert mean < high <= 1.0
