@@ -63,7 +63,7 @@ def page(text: Text, *, paged: bool = True) -> None:
         console(styled, width=WIDEST, color=True).print(text)
         body = styled.getvalue()
     if not (paged and _is_too_long(body) and _through_pager(body)):
-        _write(sys.stdout, body)
+        _log(sys.stdout, body)
 
 
 _SWITCHES = {"pager": True}
