@@ -18,6 +18,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import fmean
@@ -31,10 +32,10 @@ from benchmarks.line_worth.cases import Case, Size, case_of, effects, score  # n
 from benchmarks.line_worth.plain import plain  # noqa: E402
 from benchmarks.search.run import numbers  # noqa: E402
 from optimizer.attribute import Priced, attribute  # noqa: E402
+from optimizer.attribute.asking import Desk  # noqa: E402
 from optimizer.edits import without_line  # noqa: E402
 from optimizer.outcome import Phase  # noqa: E402
 from optimizer.prompt import Prompt  # noqa: E402
-from optimizer.search.again import PLACEBOS  # noqa: E402
 
 FAMILIES = ("slots", "style", "nested", "taxonomy", "facts")
 SEEDS = tuple(range(2000, 2012))
@@ -91,13 +92,17 @@ class Run:
     """True score of what is left, minus that of the winner."""
 
 
+async def nothing(*_: object) -> None:
+    """Asks for nothing again."""
+
+
 async def run(family: str, seed: int, size: Size, arm: str) -> Run:
     """Price one winner, and hold the prices against the truth."""
     case = await case_of(family, seed, size)
     if arm == "plain":
         priced = await plain(case)
     else:
-        with patch("optimizer.attribute.asking.PLACEBOS", PLACEBOS if arm == "ours" else ()):
+        with nullcontext() if arm == "ours" else patch.object(Desk, "look_again", nothing):
             priced = await attribute(case.bench, case.seed, case.winner, case.causes)
     left = priced.winner.prompt
     return Run(
