@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from optimizer.edits import END, Edit, Op, apply, end_message
 from optimizer.prompt import Line, Prompt
+from optimizer.results import Result
 from optimizer.wording import WORD
 
 Behind = Mapping[str, Collection[str]]
@@ -72,3 +73,13 @@ def _anchor(lines: Sequence[Line], place: int) -> str:
 
 def _size(text: str) -> int:
     return len(text.split())
+
+
+def told_of(result: Result, metrics: Collection[str]) -> str:
+    """What an output says where some metrics look; all of it where one of them does not tell.
+
+    Of an answer with several fields, a line that put one of them right has no part in what is wrong in another.
+    """
+    got = [score.got for score in result.scores if score.metric in metrics]
+    told = [one for one in got if one is not None]
+    return "\n".join(told) if told and len(told) == len(got) else result.output

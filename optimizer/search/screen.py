@@ -23,7 +23,7 @@ from optimizer.prompt import Prompt
 from optimizer.results import Evaluation, Result
 from optimizer.search.again import again, room_for
 from optimizer.search.guard import broken, guards
-from optimizer.search.place import Behind, made, overruling
+from optimizer.search.place import Behind, made, overruling, told_of
 from optimizer.stats import EPSILON
 
 MOST_ROWS = 8
@@ -221,12 +221,11 @@ class _Work:
         for cause, edit in turn:
             for row in cause.open:
                 before, after = self.wanted.base.results[row.id], evaluation.results.get(row.id)
-                if after is None:
+                if after is None or is_mended(before, after, cause.cluster.metrics):
+                    mended[edit.id] += after is not None
                     continue
-                if is_mended(before, after, cause.cluster.metrics):
-                    mended[edit.id] += 1
-                    continue
-                for other in overruling(edits, after.output, before.output) & taken.keys() - {edit.id}:
+                said = (told_of(result, cause.cluster.metrics) for result in (after, before))
+                for other in overruling(edits, *said) & taken.keys() - {edit.id}:
                     taken[other].add(row.id)
         return {edit: rows for edit, rows in taken.items() if len(rows) >= MOST_TAKEN and len(rows) > mended[edit]}
 
