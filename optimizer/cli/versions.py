@@ -8,6 +8,17 @@ import typer
 
 from optimizer.cli import completing, options, out
 
+Second = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="B",
+        help="The same; without it, A is compared with what it was made from.",
+        show_default=False,
+        autocompletion=completing.targets,
+    ),
+]
+"""The prompt that another one is held against."""
+
 
 def diff(
     first: Annotated[
@@ -19,15 +30,7 @@ def diff(
             autocompletion=completing.targets,
         ),
     ] = None,
-    second: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="B",
-            help="The same; without it, A is compared with what it was made from.",
-            show_default=False,
-            autocompletion=completing.targets,
-        ),
-    ] = None,
+    second: Second = None,
     as_json: options.Json = False,
 ) -> None:
     """Show what changed between two prompts.
@@ -54,15 +57,7 @@ def compare(
             autocompletion=completing.targets,
         ),
     ] = None,
-    second: Annotated[
-        str | None,
-        typer.Argument(
-            metavar="B",
-            help="The same; without it, A is compared with what it was made from.",
-            show_default=False,
-            autocompletion=completing.targets,
-        ),
-    ] = None,
+    second: Second = None,
     broken: Annotated[bool, typer.Option("--broken", help="Only rows that pass under A and fail under B.")] = False,
     fixed: Annotated[bool, typer.Option("--fixed", help="Only rows that fail under A and pass under B.")] = False,
     tag: Annotated[str | None, typer.Option("--tag", help="Only rows with this tag.", show_default=False)] = None,
