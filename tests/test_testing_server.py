@@ -17,7 +17,8 @@ from optimizer.models.base import Request
 from optimizer.models.offline.model import OfflineModel, rough_tokens
 from optimizer.models.openai import open_openai
 from optimizer.prompt import Message
-from optimizer.testing.faults import FORMS, Fault, Seen, by_rate, in_turn, parse_fault, refuse
+from optimizer.results import Completion
+from optimizer.testing.faults import GOOD_TEXT, RATE_LIMITS, Fault, Seen, always, in_turn, parse_fault, refuse
 from optimizer.testing.models import FunctionModel
 from optimizer.testing.server import FakeServer, main, running_server
 
@@ -118,6 +119,16 @@ def test_faults_are_shown_in_turn_and_counted():
         ("null", ErrorKind.EMPTY),
         ("length", ErrorKind.CUT_OFF),
         ("filter", ErrorKind.CONTENT_FILTER),
+        ("refusal", ErrorKind.CONTENT_FILTER),
+        ("garbage/size=4000000", ErrorKind.MALFORMED),
+        ("error-200", ErrorKind.INTERNAL_SERVER),
+        ("array", ErrorKind.MALFORMED),
+        ("choices-object", ErrorKind.MALFORMED),
+        ("choice-text", ErrorKind.MALFORMED),
+        ("message-text", ErrorKind.MALFORMED),
+        ("content-number", ErrorKind.MALFORMED),
+        ("content-list", ErrorKind.EMPTY),
+        ("content-object", ErrorKind.MALFORMED),
     ],
 )
 def test_every_form_of_fault(form, kind):
@@ -131,9 +142,55 @@ def test_every_form_of_fault(form, kind):
     assert asyncio.run(ask()).kind is kind
 
 
-def test_a_hanging_call_ends_with_the_server():
+@pytest.mark.parametrize("form", GOOD_TEXT)
+def test_odd_data_beside_the_right_text(form):
+    async def ask() -> tuple[Completion, Seen]:
+        async with FakeServer(answer=lambda _: "fine", faults=always(parse_fault(form))) as server:
+            async with open_openai(base_url=server.base_url) as fast:
+                return await fast.complete(ASK), server.log[0]
+
+    answer, seen = asyncio.run(ask())
+    assert (answer.text, seen.answered, seen.fault) == ("fine", True, form)
+    assert (seen.input_tokens, seen.output_tokens) == (answer.usage.input_tokens, answer.usage.output_tokens)
+
+
+def test_it_counts_the_tokens_that_it_told():
+    with running_server(
+        answer=lambda _: "fine", faults=in_turn(None, Fault(form="length"), Fault(form="cut"))
+    ) as server:
+        told = []
+        for _ in range(2):
+            told.append(post(server.base_url, body())[1]["usage"])
+        with pytest.raises(ValueError):
+            post(server.base_url, body())
+        found = server.stats()
+        assert found["input_tokens"] == sum(usage["prompt_tokens"] for usage in told) > 0
+        assert found["output_tokens"] == sum(usage["completion_tokens"] for usage in told) > 0
+        assert [seen.answered for seen in server.log] == [True, False, False]
+
+
+@pytest.mark.parametrize("fault", RATE_LIMITS)
+def test_every_form_of_retry_after(fault):
+    async def ask() -> ModelError:
+        async with FakeServer(faults=always(fault)) as server:
+            async with open_openai(base_url=server.base_url) as fast:
+                with pytest.raises(ModelError) as caught:
+                    await fast.complete(ASK)
+        return caught.value
+
+    error = asyncio.run(ask())
+    assert (error.kind, error.status) == (ErrorKind.RATE_LIMIT, 429)
+    if fault.date_in is not None:
+        assert error.retry_after is None or error.retry_after <= fault.date_in
+    else:
+        asked = {"1": 1.0, "0": 0.0, "200": 200.0}.get(fault.headers.get("Retry-After", ""))
+        assert error.retry_after == (0.2 if "Retry-After-Ms" in fault.headers else asked)
+
+
+@pytest.mark.parametrize("form", ["hang", "half-open", "trickle/every=60"])
+def test_a_client_that_is_kept_waiting_ends_with_the_server(form):
     async def ask() -> bool:
-        async with FakeServer(faults=lambda _: Fault(form="hang")) as server:
+        async with FakeServer(faults=always(parse_fault(form))) as server:
             async with open_openai(base_url=server.base_url) as fast:
                 call = asyncio.create_task(fast.complete(ASK))
                 while not server.log:
@@ -190,28 +247,6 @@ def test_a_key_is_asked_for_where_there_is_one(header):
     with running_server(answer=lambda _: "fine", key="right") as server:
         assert post(server.base_url, body())[0] == 401
         assert server.log == []
-
-
-def test_rates_are_kept_and_depend_on_nothing_but_the_request():
-    def shown(seed: int) -> list[str | None]:
-        script = by_rate({"429": 0.05, "hang": 0.02}, seed)
-        faults = [script(Seen(index=0, key=f"{number}", attempt=1, body={})) for number in range(4000)]
-        return [None if fault is None else fault.form for fault in faults]
-
-    first = shown(1)
-    assert first == shown(1) != shown(2)
-    assert 140 < first.count("status") < 260 and 45 < first.count("hang") < 120
-
-
-@pytest.mark.parametrize("text", ["", "status", "200", "700", "nonsense", "4.5"])
-def test_unknown_faults_are_refused(text):
-    with pytest.raises(ValueError, match="unknown fault"):
-        parse_fault(text)
-
-
-def test_known_faults_are_not():
-    assert [parse_fault(form).form for form in FORMS[1:]] == list(FORMS[1:])
-    assert parse_fault("429").headers == {"Retry-After": "0.2"} and parse_fault("500").headers == {}
 
 
 def test_a_port_that_is_taken_is_told_to_the_caller():

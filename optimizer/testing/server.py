@@ -11,6 +11,7 @@ import asyncio
 import json
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -20,9 +21,11 @@ from typing import Any
 
 from aiohttp import web
 
-from optimizer.models.offline.model import rough_tokens
-from optimizer.testing.faults import Fault, Script, Seen, by_rate
+from optimizer.testing.faults import Fault, Script, Seen, by_rate, parse_script
+from optimizer.testing.replies import completion, refusal, right_text, show, spoilt, told_tokens
 
+UNREADABLE = ("status", "reset", "short", "half-open", "trickle", "hang", "cut", "html", "garbage")
+"""Forms of a fault that tell no count of tokens."""
 Answer = Callable[[Mapping[str, Any]], str]
 """From the body of a request to the text of its answer."""
 
@@ -80,13 +83,15 @@ class FakeServer:
         return f"http://127.0.0.1:{self._port}/v1"
 
     def stats(self) -> dict[str, Any]:
-        """Requests seen, fully answered, distinct; how often each key was seen; faults shown; most at once."""
+        """Requests seen, answered in full, distinct, by key; faults shown; tokens told; most at once."""
         return {
             "seen": len(self.log),
             "answered": sum(seen.answered for seen in self.log),
             "distinct": len(self._attempts),
             "keys": dict(self._attempts),
             "faults": dict(Counter(seen.fault for seen in self.log if seen.fault is not None)),
+            "input_tokens": sum(seen.input_tokens for seen in self.log),
+            "output_tokens": sum(seen.output_tokens for seen in self.log),
             "peak": self.peak,
         }
 
@@ -117,109 +122,49 @@ class FakeServer:
 
     async def _complete(self, request: web.Request) -> web.StreamResponse:
         if self._key is not None and request.headers.get("Authorization") != f"Bearer {self._key}":
-            return _refusal(Fault(form="status", status=401, code="invalid_api_key"))
+            return refusal(Fault(form="status", status=401, code="invalid_api_key"))
         try:
             body = json.loads(await request.read())
         except ValueError:
-            return _refusal(Fault(form="status", status=400, code="invalid_json"))
+            return refusal(Fault(form="status", status=400, code="invalid_json"))
         seen = self._note(body)
         self._under_way += 1
         self.peak = max(self.peak, self._under_way)
         try:
             if self.latency:
                 await asyncio.sleep(self.latency)
-            fault = self.faults(seen) if self.faults else None
-            if fault is None:
-                return await self._answer(request, seen)
-            seen.fault = str(fault.status) if fault.form == "status" else fault.form
-            return await self._fail(request, seen, fault)
+            return await self._answer(request, seen, self.faults(seen) if self.faults else None)
         finally:
             self._under_way -= 1
+            seen.ended = time.monotonic()
 
     def _note(self, body: Mapping[str, Any]) -> Seen:
         key = sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
         self._attempts[key] += 1
-        seen = Seen(index=len(self.log), key=key, attempt=self._attempts[key], body=body)
+        seen = Seen(index=len(self.log), key=key, attempt=self._attempts[key], body=body, at=time.monotonic())
         self.log.append(seen)
         return seen
 
-    async def _answer(self, request: web.Request, seen: Seen) -> web.Response:
+    async def _answer(self, request: web.Request, seen: Seen, fault: Fault | None) -> web.StreamResponse:
         try:
-            text = self.answer(seen.body)
+            text = self.answer(seen.body) if fault is None or right_text(fault) else "Half an answer is"
         except (KeyError, TypeError):
-            return _refusal(Fault(form="status", status=400, code="invalid_request"))
-        response = web.json_response(completion(seen.body, text))
+            return refusal(Fault(form="status", status=400, code="invalid_request"))
+        reply = completion(seen.body, text)
+        if fault is not None:
+            seen.fault = fault.name
+            response = await show(request, reply, fault, self._stopping)
+            if fault.form in UNREADABLE:
+                return response
+            reply = spoilt(reply, fault)
+        else:
+            response = web.json_response(reply)
         with suppress(ConnectionResetError):  # who asked is gone: killed, or out of patience
             await response.prepare(request)
             await response.write_eof()
-            seen.answered = True
+            seen.input_tokens, seen.output_tokens = told_tokens(reply)
+            seen.answered = fault is None or right_text(fault)
         return response
-
-    async def _fail(self, request: web.Request, seen: Seen, fault: Fault) -> web.StreamResponse:
-        if fault.form == "status":
-            return _refusal(fault)
-        if fault.form == "hang":
-            await self._stopping.wait()
-        if fault.form in ("hang", "reset"):
-            return _hang_up(request)
-        if fault.form == "html":
-            return web.Response(
-                text="<html><body>Welcome to the hotel wireless</body></html>", content_type="text/html"
-            )
-        text = json.dumps(_spoilt(completion(seen.body, "Half an answer is"), fault.form)).encode()
-        if fault.form == "cut":
-            return web.Response(body=text[: len(text) // 2], content_type="application/json")
-        if fault.form == "short":
-            return await _short(request, text)
-        return web.Response(body=text, content_type="application/json")
-
-
-def completion(body: Mapping[str, Any], text: str) -> dict[str, Any]:
-    """A chat completion as the protocol writes it, its tokens counted as words and signs."""
-    asked = sum(rough_tokens(str(message.get("content", ""))) for message in body.get("messages", ()))
-    said = rough_tokens(text)
-    return {
-        "id": "chatcmpl-fake",
-        "object": "chat.completion",
-        "created": 0,
-        "model": body.get("model", ""),
-        "choices": [
-            {"index": 0, "message": {"role": "assistant", "content": text}, "logprobs": None, "finish_reason": "stop"}
-        ],
-        "usage": {"prompt_tokens": asked, "completion_tokens": said, "total_tokens": asked + said},
-    }
-
-
-def _spoilt(reply: dict[str, Any], form: str) -> dict[str, Any]:
-    choice = reply["choices"][0]
-    if form == "empty":
-        return {**reply, "choices": []}
-    if form == "null":
-        choice["message"]["content"] = None
-    elif form == "length":
-        choice["finish_reason"] = "length"
-    elif form == "filter":
-        choice["finish_reason"] = "content_filter"
-        choice["message"]["content"] = ""
-    return reply
-
-
-def _refusal(fault: Fault) -> web.Response:
-    error = {"message": f"scripted refusal {fault.status}", "type": fault.code, "param": None, "code": fault.code}
-    return web.json_response({"error": error}, status=fault.status, headers=fault.headers)
-
-
-def _hang_up(request: web.Request) -> web.StreamResponse:
-    if request.transport is not None:
-        request.transport.abort()
-    return web.Response()
-
-
-async def _short(request: web.Request, text: bytes) -> web.StreamResponse:
-    response = web.StreamResponse(headers={"Content-Type": "application/json", "Content-Length": str(len(text))})
-    await response.prepare(request)
-    await response.write(text[: len(text) // 2])
-    return _hang_up(request)
 
 
 @contextmanager
@@ -268,10 +213,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument(
         "--fault", action="append", default=[], metavar="FAULT=SHARE", help="such as 429=0.05 or hang=0.005; repeatable"
     )
+    parser.add_argument("--script", help="always:FAULT, turn:FAULT,none,..., first:N:FAULT or rate:FAULT=SHARE,...")
     chosen = parser.parse_args(arguments)
     try:
-        rates = {name: float(share) for name, _, share in (text.partition("=") for text in chosen.fault)}
-        faults = by_rate(rates, chosen.seed) if rates else None
+        rates = {name: float(share) for name, _, share in (text.rpartition("=") for text in chosen.fault)}
+        script = parse_script(chosen.script) if chosen.script else None
+        faults = by_rate(rates, chosen.seed) if rates else script
     except ValueError as error:
         parser.error(str(error))
     server = FakeServer(port=chosen.port, latency=chosen.latency, key=chosen.key, faults=faults)
