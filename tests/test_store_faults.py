@@ -196,7 +196,7 @@ def test_a_log_that_a_kill_cut_short_goes_on_with_a_line_of_its_own(tmp_path):
     writer = begin(tmp_path, resume=True)
     writer.close()
     lines = log.read_text(encoding="utf-8").splitlines()
-    assert lines[2] == '{"at": "2026' and '"session":2' in lines[3]
+    assert lines[3] == '{"at": "2026' and '"session":2' in lines[4]
 
 
 def test_the_lock_of_a_dead_process_is_taken_over(tmp_path):

@@ -104,7 +104,7 @@ def test_hostile_text_is_read_back_as_it_was(tmp_path):
         assert [decision.decided for decision in reader.decisions()] == [happened[3]]
     log = (tmp_path / "runs" / RUN / "log.jsonl").read_bytes()
     assert b"\x1b" not in log and "\u202e".encode() not in log and b"\x00" not in log
-    assert json.loads(log.splitlines()[-2])["reason"] == text
+    assert json.loads(log.splitlines()[-3])["reason"] == text
 
 
 def test_the_log_tells_each_event_in_order(tmp_path):
@@ -113,7 +113,7 @@ def test_the_log_tells_each_event_in_order(tmp_path):
     names = [line["event"] for line in lines]
     assert names[0] == "session began" and names[-1] == "session ended"
     assert names[1:4] == ["candidate", "call sent", "call answered"]
-    assert len(lines) == len(list(events())) + 2
+    assert len(lines) == len(list(events())) + 3
     assert {line["example"] for line in lines if line["event"] == "result"} == {f"r{n}" for n in range(12)}
 
 

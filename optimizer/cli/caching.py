@@ -12,8 +12,10 @@ from optimizer.cli import find, options, out
 def stats(as_json: options.Json = False) -> None:
     """Count the answers that are kept, and what they saved."""
     from optimizer.cli import cache_facts
+    from optimizer.cli.log_lines import shown
 
-    facts = cache_facts.facts(find.ROOT)
+    with shown(out.note):
+        facts = cache_facts.facts(find.ROOT)
     if as_json:
         out.data(facts)
     else:
@@ -36,9 +38,11 @@ def explain(
     Each part of the key of a row's next call, beside the nearest request that a run has made. Sends nothing.
     """
     from optimizer.cli import cache_explain
+    from optimizer.cli.log_lines import shown
 
     flags = {"model": model, "base_url": base_url, "params": param}
-    facts = cache_explain.facts(find.ROOT, wanted, run, prompt=prompt, flags=flags)
+    with shown(out.note):
+        facts = cache_explain.facts(find.ROOT, wanted, run, prompt=prompt, flags=flags)
     if as_json:
         out.data(facts)
     else:
@@ -64,8 +68,10 @@ def prune(
     Never while a run of this workspace writes. What is deleted has to be paid for again.
     """
     from optimizer.cli import cache_prune
+    from optimizer.cli.log_lines import shown
 
-    facts = cache_prune.prune(find.ROOT, older_than=older_than, keep=keep, delete=yes)
+    with shown(out.note):
+        facts = cache_prune.prune(find.ROOT, older_than=older_than, keep=keep, delete=yes)
     if as_json:
         out.data(facts)
     else:

@@ -12,11 +12,14 @@ from optimizer.build import score as score_prompt
 from optimizer.cli import find, out
 from optimizer.cli.endpoints import endpoints
 from optimizer.cli.interrupt import Stopper
+from optimizer.cli.log_levels import LogLevel
+from optimizer.cli.log_lines import EventLines, shown
 from optimizer.cli.progress import Display
 from optimizer.cli.tally import Tally
 from optimizer.config import RunConfig
 from optimizer.dataset import Split
 from optimizer.errors import BudgetExceeded, GainNotShown, GateError, ProviderError, StoreError, UserError
+from optimizer.events import Sink
 from optimizer.outcome import Outcome, Verdict
 from optimizer.report.summary import go_on
 from optimizer.store import RunReader, find_run, new_run_id, run_folder, unfinished
@@ -62,7 +65,9 @@ def wanted(eval_file: Path | None, run: str | None, run_id: str | None, *, resum
     return Wanted(eval_file=eval_file, run_id=found, resume=True)
 
 
-def run(wanted: Wanted, config: RunConfig, *, tries: tuple[str, ...], arguments: Sequence[str] | None) -> Ended:
+def run(
+    wanted: Wanted, config: RunConfig, *, tries: tuple[str, ...], arguments: Sequence[str] | None, level: LogLevel
+) -> Ended:
     """Run to the end, with progress. Raises Interrupted with the command that goes on, where the user stopped it."""
     run_id = wanted.run_id
     if run_id is None:
@@ -74,20 +79,27 @@ def run(wanted: Wanted, config: RunConfig, *, tries: tuple[str, ...], arguments:
     order = Order(config=config, root=find.ROOT, run_id=run_id, resume=wanted.resume, tries=tries, arguments=asked)
     display = Display(config.name, stand_in=config.model.stand_in)
     resume = go_on(asked, run_id)
+    line = f"interrupted; go on with: {resume}"
     try:
-        return _watched(execute(order, watch=(display,)), display, config, f"interrupted; go on with: {resume}")
+        with shown(display.say, level):
+            return _watched(execute(order, watch=_sinks(display, level)), display, config, line)
     except (BudgetExceeded, ProviderError, StoreError) as error:
         if run_folder(find.ROOT, run_id).database.is_file():
             error.add_note(f"the run is kept; go on with: {resume}")
         raise
 
 
-def score(config: RunConfig, splits: Sequence[Split]) -> tuple[Scored, Tally]:
+def score(config: RunConfig, splits: Sequence[Split], level: LogLevel) -> tuple[Scored, Tally]:
     """Score one prompt, with progress; the result, and what was sent for it."""
     display = Display(config.name, stand_in=config.model.stand_in)
-    work = score_prompt(config, root=find.ROOT, splits=splits, watch=(display,))
+    work = score_prompt(config, root=find.ROOT, splits=splits, watch=_sinks(display, level))
     line = "interrupted; what was paid is kept: the same command goes on from there"
-    return _watched(work, display, config, line), display.tally
+    with shown(display.say, level):
+        return _watched(work, display, config, line), display.tally
+
+
+def _sinks(display: Display, level: LogLevel) -> tuple[Sink, ...]:
+    return (display, EventLines(display.say)) if level is LogLevel.DEBUG else (display,)
 
 
 def _watched(work: Coroutine[Any, Any, T], display: Display, config: RunConfig, line: str) -> T:

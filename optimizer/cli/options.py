@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from optimizer.cli import completing
+from optimizer.cli.log_levels import LogLevel
 
+Level = Annotated[
+    LogLevel,
+    typer.Option(
+        "--log-level",
+        help="What the error stream tells besides progress: every event, what is done about faults, warnings, or none.",
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON for programs.")]
 EvalFile = Annotated[
     Path, typer.Argument(metavar="EVAL_FILE", help="The eval file: evals/NAME.yaml.", show_default=False)

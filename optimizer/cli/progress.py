@@ -69,7 +69,7 @@ class Display:
     def _begin(self) -> None:
         self._begun = True
         for line in self._opening:
-            self._say(line)
+            self.say(line)
         if self._live is not None:
             self._live.start()
 
@@ -83,7 +83,7 @@ class Display:
             if tell is not None and (line := tell(self.tally, event)):
                 self._tell(line + (self._mark if _has_figures(event) else ""))
         elif isinstance(event, Decided) and event.kind == "warning":
-            self._say(_decided_told(self.tally, event))  # It stays, above the lines that are redrawn.
+            self.say(_decided_told(self.tally, event))  # It stays, above the lines that are redrawn.
         self.tick()
 
     def tick(self) -> None:
@@ -118,7 +118,7 @@ class Display:
         flying = len(self.tally.flying)
         calls = "1 paid call" if flying == 1 else f"{flying} paid calls"
         waiting = f"waiting up to {seconds:.0f} s for {calls}" if flying else "no call is under way"
-        self._say(f"stopping, {waiting}; press again to quit now")
+        self.say(f"stopping, {waiting}; press again to quit now")
 
     def close(self) -> None:
         """Take the live lines down and give the terminal back; may be called again."""
@@ -126,9 +126,10 @@ class Display:
             self._live.stop()
 
     def _tell(self, line: str) -> None:
-        self._say(f"{elapsed(self.tally.seconds):>6}  {line}")
+        self.say(f"{elapsed(self.tally.seconds):>6}  {line}")
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
+        """One line that stays: above the lines that are redrawn, where there are any."""
         self._spoke = self._clock()
         if self._live is not None and self._live.is_started:
             self._live.console.print(_text([(line, "")]))

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from optimizer.cli import options, out
+from optimizer.cli.log_levels import LogLevel
 
 
 def run(
@@ -39,6 +40,7 @@ def run(
     prefer: options.Prefer = None,
     param: options.Params = None,
     require_gain: Annotated[bool, typer.Option("--require-gain", help="Exit 4 unless the gain is shown.")] = False,
+    log_level: options.Level = LogLevel.WARNING,
     as_json: options.Json = False,
 ) -> None:
     """Improve the prompt of an eval file, and prove it.
@@ -52,7 +54,7 @@ def run(
     flags = {"prompt": prompt, "model": model, "base_url": base_url, "mutator": mutator, "calls": calls, "usd": usd}
     more = {"concurrency": concurrency, "seed": seed, "max_tokens": max_tokens, "prefer": prefer}
     config = overrides.load(wanted.eval_file, flags | more, params=param, mutator_url=mutator_base_url)
-    ended = launch.run(wanted, config, tries=tuple(tries or ()), arguments=context.find_root().obj)
+    ended = launch.run(wanted, config, tries=tuple(tries or ()), arguments=context.find_root().obj, level=log_level)
     launch.show(ended, as_json=as_json)
     launch.check(ended.outcome, require_gain=require_gain)
 
@@ -80,6 +82,7 @@ def evaluate(
     junit: options.Junit = None,
     comment: options.Comment = None,
     github: options.Github = False,
+    log_level: options.Level = LogLevel.WARNING,
     as_json: options.Json = False,
 ) -> None:
     """Score one prompt and say why it fails, without a search.
@@ -92,7 +95,7 @@ def evaluate(
     splits = scoring.splits(split)
     flags = {"prompt": prompt, "model": model, "base_url": base_url, "calls": calls, "usd": usd}
     config = overrides.load(eval_file, flags | {"concurrency": concurrency}, params=param)
-    scored, tally = launch.score(config, splits)
+    scored, tally = launch.score(config, splits, log_level)
     gate = gating.of_scored(config, scored, gating.limits(min_score=min_score, max_errors=max_errors), ways)
     facts = scoring.facts(config, scored, tally, gate)
     if as_json:

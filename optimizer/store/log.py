@@ -1,12 +1,17 @@
-"""`log.jsonl`: one event a line, for people and scripts. The texts of answers stay in `run.sqlite`."""
+"""`log.jsonl`: one event a line, for people and scripts. The texts of answers and of prompts stay in `run.sqlite`.
+
+The lines tell enough to draw the one-minute screen without that file.
+"""
 
 from __future__ import annotations
 
 import functools
+import hashlib
 import json
 import os
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -26,7 +31,11 @@ from optimizer.events import (
     RunEnded,
     TrialEnded,
 )
+from optimizer.outcome import Comparison
+from optimizer.prompt import Prompt
+from optimizer.results import Completion
 from optimizer.store.codec import plain
+from optimizer.tokens import prompt_tokens
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 # A log is read with `cat` and `tail -f`: what would steer a terminal or hide text is written as an escape.
@@ -98,30 +107,41 @@ def _(event: CallEnded) -> tuple[str, Mapping[str, Any]]:
     answer, error = event.completion, event.error
     if answer is None or error is not None:
         kind, message = (error.kind, error.message) if error else (None, None)
-        return "call failed", {"call": event.call, "kind": kind, "message": message}
-    return "call answered", {
-        "call": event.call,
-        "input_tokens": answer.usage.input_tokens,
-        "output_tokens": answer.usage.output_tokens,
-        "usd": answer.cost,
-        "seconds": round(answer.latency, 4),
-    }
+        paid = _used(answer) if answer else {}
+        return "call failed", {"call": event.call, "kind": kind, "message": message, **paid}
+    return "call answered", {"call": event.call, **_used(answer), "seconds": round(answer.latency, 4)}
+
+
+def _used(answer: Completion) -> dict[str, Any]:
+    usage = answer.usage
+    return {"input_tokens": usage.input_tokens, "output_tokens": usage.output_tokens, "usd": answer.cost}
 
 
 @_told.register
 def _(event: CallSaved) -> tuple[str, Mapping[str, Any]]:
-    return "call saved", {"key": short(event.key), "role": event.role, "phase": event.phase}
+    asked = {"key": short(event.key), "role": event.role, "phase": event.phase}
+    return "call saved", {**asked, **_used(event.completion)}
 
 
 @_told.register
 def _(event: CandidateMade) -> tuple[str, Mapping[str, Any]]:
     return "candidate", {
         "candidate": short(event.prompt.fingerprint),
+        "name": event.prompt.name,
+        "lines": len(event.prompt.lines),
+        "units": _units(event.prompt),
+        "tokens": prompt_tokens(event.prompt),
         "round": event.round,
         "origin": event.origin,
         "parent": short(event.parent),
         "edits": [_change(edit) for edit in event.edits],
     }
+
+
+def _units(prompt: Prompt) -> dict[str, str]:
+    """Line or demo -> a mark of its text: enough to tell in what two prompts differ, without the texts."""
+    units = (*prompt.lines, *(demo.line for demo in prompt.demos))
+    return {unit.id: hashlib.sha256(unit.content.encode("utf-8", "surrogatepass")).hexdigest()[:6] for unit in units}
 
 
 @_told.register
@@ -131,6 +151,7 @@ def _(event: ResultKnown) -> tuple[str, Mapping[str, Any]]:
         "example": result.example,
         "candidate": short(result.candidate),
         "split": event.split,
+        "phase": event.phase,
         "score": result.score,
         "passed": result.passed if result.error is None else None,
         "error": result.error.kind if result.error else None,
@@ -187,6 +208,7 @@ def _(event: LinePriced) -> tuple[str, Mapping[str, Any]]:
         "ci": list(worth.ci) if worth.ci else None,
         "label": worth.label,
         "cluster": worth.cluster,
+        "tokens": worth.tokens,
         "rows": worth.rows,
         "with": worth.with_line or None,
     }
@@ -195,15 +217,27 @@ def _(event: LinePriced) -> tuple[str, Mapping[str, Any]]:
 @_told.register
 def _(event: RunEnded) -> tuple[str, Mapping[str, Any]]:
     outcome = event.outcome
-    test = outcome.test
     return "run ended", {
         "verdict": outcome.verdict,
         "reason": outcome.reason,
-        "baseline": test.baseline if test else None,
-        "winner": test.winner if test else None,
-        "gain": test.gain if test else None,
-        "ci": list(test.ci) if test else None,
+        "seed": short(outcome.seed),
+        "winner": short(outcome.winner),
+        "test": _compared(outcome.test),
+        "val": _compared(outcome.val),
+        "lines": [worth.id for worth in outcome.lines],
+        "protected": outcome.protected,
+        "broken": list(outcome.broken),
+        "figures": dict(outcome.figures),
     }
+
+
+def _compared(found: Comparison | None) -> dict[str, Any] | None:
+    return None if found is None else listed(asdict(found))
+
+
+def listed(told: Mapping[str, Any]) -> dict[str, Any]:
+    """A value's fields as JSON has them: tuples as lists, what is not known left out."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in told.items() if value is not None}
 
 
 def _change(edit: Edit) -> dict[str, Any]:

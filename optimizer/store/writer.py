@@ -8,7 +8,7 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
 
@@ -35,10 +35,13 @@ from optimizer.store.repair import Repaired
 from optimizer.store.rows import Rows, Work
 from optimizer.store.schema import Cell, Statement
 from optimizer.store.secrets import Scrubber
+from optimizer.store.standing import standing
 from optimizer.store.totals import Spending, kept_totals, spending
 
 DURABLE = (CallSent, CallEnded, ResultKnown, Decided, TrialEnded, RunEnded, CandidateMade)
 """Events whose `record` returns only when they are on the disk."""
+_ROWS = ("rows", "splits")
+"""What a run knows of every row: too much for a line."""
 MOST_WAITING = 4096
 """Events that may wait for the disk before the others are made to wait as well."""
 
@@ -93,7 +96,10 @@ class RunWriter:
         self._again = _decisions(db)
         self._log = log.Log(session.folder.log)
         self._commits = Commits(db, session.folder.database, self._log)
-        self._commits.put((), session.line("session began", run=self.id, pid=os.getpid(), lost=self.repaired.lost))
+        began = session.line(
+            "session began", run=self.id, pid=os.getpid(), lost=self.repaired.lost, about=self._about()
+        )
+        self._commits.put((), began)
         self._closed = False
 
     @property
@@ -192,7 +198,9 @@ class RunWriter:
         try:
             execute(self._db, *kept_totals(self._db, self._session.number))
             execute(self._db, *self._session.row(ended=self._session.now(), error=told))
-            self._log.write([self._session.line("session ended", error=told)])
+            with self.reader() as reader:
+                stands = self._session.line("standing", **standing(reader))
+            self._log.write([stands, self._session.line("session ended", error=told)])
             # One plain file, which can be copied, and read where nothing may be written. A reader may forbid it: then
             # the log of changes stays beside it, and nothing is lost.
             self._db.execute("PRAGMA busy_timeout = 0")
@@ -200,6 +208,11 @@ class RunWriter:
                 self._db.execute("PRAGMA journal_mode = DELETE")
         except (sqlite3.Error, OSError) as fallen:
             raise fault(self.folder.database, fallen) from fallen
+
+    def _about(self) -> dict[str, object]:
+        """What the run is about, without its rows."""
+        with self.reader() as reader:
+            return {name: told for name, told in log.listed(asdict(reader.meta)).items() if name not in _ROWS}
 
     def _decided_before(self, work: Sequence[Work]) -> bool:
         (statement,) = work
