@@ -39,7 +39,7 @@ from optimizer.readers.emit import lines as yaml_lines
 from optimizer.readers.rows import Ledger
 from optimizer.results import Completion, Evaluation
 from optimizer.ship import ship
-from optimizer.store import RunReader, RunWriter, new_run_id, open_run, refuse_other, unfinished
+from optimizer.store import RunReader, RunWriter, new_run_id, open_run_aside, refuse_other, unfinished
 from optimizer.store.looks import count_look, look_at
 from optimizer.store.meta import RunMeta
 from optimizer.targets.prompt import PromptTarget
@@ -121,7 +121,7 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
         return ended
     async with (
         connected(order.config) as providers,
-        open_run(
+        await open_run_aside(
             order.root, run_id, config_text(order.config), meta=meta, evalset=loaded.evalset, resume=order.resume
         ) as writer,
     ):

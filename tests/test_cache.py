@@ -362,7 +362,7 @@ def test_a_write_that_fails_reaches_everyone_who_waits(tmp_path):
 
 
 def test_a_busy_database_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("optimizer.models.cache.disk.BUSY_SECONDS", 0.05)
+    monkeypatch.setattr("optimizer.locked.PATIENCE", 0.05)
 
     async def main() -> None:
         with CompletionCache(tmp_path) as cache, closing(sqlite3.connect(tmp_path / "cache.db")) as other:

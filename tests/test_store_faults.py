@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from optimizer import locked
 from optimizer.errors import StoreError, UserError
 from optimizer.events import CallSent, ClustersFound, Decided, RunEnded
 from optimizer.outcome import Phase, Role
-from optimizer.store import RunReader, find_run, list_runs, migrations, opening, schema
+from optimizer.store import RunReader, find_run, list_runs, migrations, schema
 from optimizer.store.faults import fault
 from tests.sample_run import RUN, begin, emit, events, until, write
 
@@ -99,7 +100,7 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path):
 
 
 def test_a_locked_file_stops_the_run_after_a_while_and_not_the_loop(tmp_path, monkeypatch):
-    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(locked, "PATIENCE", 0.05)
     writer = begin(tmp_path)
     other = sqlite3.connect(database(tmp_path), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
@@ -296,7 +297,7 @@ def test_a_run_can_be_read_where_nothing_may_be_written(tmp_path):
 
 
 def test_calls_stop_at_once_when_the_disk_refuses(tmp_path, monkeypatch):
-    monkeypatch.setattr(opening, "BUSY_SECONDS", 0.02)
+    monkeypatch.setattr(locked, "PATIENCE", 0.02)
     writer = begin(tmp_path)
     other = sqlite3.connect(database(tmp_path), isolation_level=None)
     other.execute("BEGIN IMMEDIATE")

@@ -3,7 +3,7 @@
 from optimizer.store.folders import RunFolder, new_run_id, run_folder, runs_folder
 from optimizer.store.looks import Look, count_look, looks
 from optimizer.store.meta import RunMeta, check_same, describe
-from optimizer.store.opening import open_run, refuse_other
+from optimizer.store.opening import open_run, open_run_aside, refuse_other
 from optimizer.store.reader import RunReader, RunStatus
 from optimizer.store.records import Call, Decision, StoredExample, StoredResult
 from optimizer.store.repair import Repaired
@@ -35,6 +35,7 @@ __all__ = [
     "looks",
     "new_run_id",
     "open_run",
+    "open_run_aside",
     "refuse_other",
     "run_folder",
     "runs_folder",

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from optimizer import locked
 from optimizer.errors import StoreError
 from optimizer.store.faults import fault
 from optimizer.store.log import Log
@@ -43,6 +44,8 @@ class Commits:
 
     def __init__(self, db: sqlite3.Connection, path: Path, log: Log) -> None:
         self._db = db
+        # Between two tries the user can be told what is waited for.
+        db.execute(f"PRAGMA busy_timeout = {1000 * locked.STEP:.0f}")
         self._path = path
         self._log = log
         self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -107,7 +110,7 @@ class Commits:
         _tell([job.waiter for job in jobs if job.waiter is not None], self.error)
 
     def _commit(self, jobs: Sequence[Job]) -> None:
-        self._db.execute("BEGIN IMMEDIATE")
+        locked.patiently(self._path, lambda: self._db.execute("BEGIN IMMEDIATE"))
         self._together.clear()
         for job in jobs:
             for work in job.work:

@@ -5,11 +5,14 @@ A migration that has shipped is never changed; the next change of the tables is 
 
 from __future__ import annotations
 
+import os
+import re
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from optimizer import locked
 from optimizer.errors import StoreError
 from optimizer.store.schema import checksum
 
@@ -50,18 +53,74 @@ def version(db: sqlite3.Connection) -> int:
     return int(db.execute("PRAGMA user_version").fetchone()[0])
 
 
+def refuse_later(path: Path) -> None:
+    """Raise StoreError for a file of a later release, before anything touches it. Says nothing of a damaged one."""
+    if not path.exists():
+        return
+    db = sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True, isolation_level=None, timeout=locked.STEP)
+    try:
+        _check_known(db, path, len(MIGRATIONS))
+    except sqlite3.Error:
+        # Damaged, locked or out of reach: what opens it for writing says which.
+        return
+    finally:
+        db.close()
+
+
+def _check_known(db: sqlite3.Connection, path: Path, known: int) -> None:
+    done = version(db)
+    if done > known:
+        raise StoreError(
+            f"{path}: written by {_writer(db)} (format {done}, this one knows {known}); update the package to open it"
+        )
+
+
+def _writer(db: sqlite3.Connection) -> str:
+    """The release that wrote a file last, as far as a later format still tells it in the same place."""
+    later = "a later release of this package"
+    try:
+        told = db.execute("SELECT version FROM sessions ORDER BY number DESC LIMIT 1").fetchone()
+    except sqlite3.Error:
+        return later
+    name = str(told[0]) if told else ""
+    return f"{later}, {name}" if re.fullmatch(r"[0-9][0-9A-Za-z.+-]{0,30}", name) else later
+
+
+def keep_copy(db: sqlite3.Connection, path: Path) -> Path | None:
+    """Before a file of an earlier release is rewritten: copy it to `run.sqlite.format-N` beside it, whole and durable.
+
+    Returns the copy; None where nothing will be rewritten. Raises OSError or sqlite3.Error where there is no room.
+    """
+    done = version(db)
+    if not 0 < done < len(MIGRATIONS):
+        return None
+    copy = path.with_name(f"{path.name}.format-{done}")
+    if copy.exists():
+        # An earlier start kept it, and ended before it was through; the copy is the older one.
+        return copy
+    half = copy.with_name(f".{copy.name}.half")
+    half.unlink(missing_ok=True)
+    target = sqlite3.connect(half, isolation_level=None)
+    try:
+        db.backup(target)
+        target.execute("PRAGMA journal_mode = DELETE")
+        target.close()
+        os.replace(half, copy)
+    except BaseException:
+        target.close()
+        half.unlink(missing_ok=True)
+        raise
+    return copy
+
+
 def migrate(db: sqlite3.Connection, path: Path, migrations: Sequence[Migration] | None = None) -> tuple[str, ...]:
     """Apply what is missing (of MIGRATIONS, where none are given), each in its own transaction; returns its names.
 
     Raises StoreError where the file was written by a later release.
     """
     migrations = MIGRATIONS if migrations is None else migrations
+    _check_known(db, path, len(migrations))
     done = version(db)
-    if done > len(migrations):
-        raise StoreError(
-            f"{path}: written by a later release of this package (format {done}, this one knows {len(migrations)}); "
-            "update the package to open it"
-        )
     applied = []
     for number, migration in enumerate(migrations[done:], start=done + 1):
         name = getattr(migration, "__name__", str(migration))

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
 import sqlite3
+import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from optimizer import locked
 from optimizer.dataset import EvalSet
 from optimizer.errors import StoreError, UserError
 from optimizer.readers import atomic
@@ -24,8 +28,7 @@ from optimizer.store.schema import Statement
 from optimizer.store.secrets import Scrubber
 from optimizer.store.writer import RunWriter, Session
 
-BUSY_SECONDS = 60.0
-"""How long another program may lock the file before the run stops."""
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,12 +87,33 @@ def open_run(
         raise
 
 
+async def open_run_aside(
+    root: Path, run_id: str, config_text: str, *, meta: RunMeta, evalset: EvalSet | None = None, resume: bool = False
+) -> RunWriter:
+    """`open_run` on a thread: the event loop goes on while every row is checked, or another program holds the file."""
+    given_up = threading.Event()
+
+    def work() -> RunWriter:
+        writer = open_run(root, run_id, config_text, meta=meta, evalset=evalset, resume=resume)
+        if given_up.is_set():
+            writer.close()
+        return writer
+
+    try:
+        return await asyncio.to_thread(work)
+    except asyncio.CancelledError:
+        given_up.set()
+        raise
+
+
 def _open(asked: Asked, held: lock.Lock) -> RunWriter:
     scrubber = Scrubber()
+    migrations.refuse_later(asked.folder.database)
     db = _connect(asked.folder.database)
     try:
         goes_on = _check(db, asked)
-        repaired = repair(db, asked.folder.database) if goes_on else Repaired()
+        repaired = repair(db, asked.folder.database, asked.folder.log) if goes_on else Repaired()
+        _tell(asked.folder, repaired)
         session = Session(
             root=asked.root,
             folder=asked.folder,
@@ -125,21 +149,46 @@ def _make(folder: RunFolder, *, resume: bool) -> None:
 
 def _connect(path: Path) -> sqlite3.Connection:
     db = sqlite3.connect(
-        path, isolation_level=None, check_same_thread=False, timeout=BUSY_SECONDS, cached_statements=256
+        path, isolation_level=None, check_same_thread=False, timeout=locked.STEP, cached_statements=256
     )
     try:
-        db.execute("PRAGMA journal_mode = WAL")
+        locked.patiently(path, lambda: db.execute("PRAGMA journal_mode = WAL"))
         db.execute("PRAGMA synchronous = FULL")
         db.execute("PRAGMA journal_size_limit = 67108864")
+        locked.patiently(path, lambda: db.execute("BEGIN IMMEDIATE"))
+        db.execute("ROLLBACK")
+        db.execute(f"PRAGMA busy_timeout = {1000 * locked.PATIENCE:.0f}")
     except sqlite3.Error:
         db.close()
         raise
     return db
 
 
+def _tell(folder: RunFolder, repaired: Repaired) -> None:
+    """Say what was damaged or is missing, before anything rests on it."""
+    if repaired.dropped:
+        log.warning(
+            "%s damaged: %d of %d rows dropped and had again, copy at %s",
+            folder.database,
+            repaired.dropped,
+            repaired.of,
+            repaired.copy,
+        )
+    if repaired.gone:
+        log.warning(
+            "%s damaged: it has lost its end, with %d calls that %s tells of (was its -wal file deleted?); they stay "
+            "billed, and what the cache has not kept of their answers is asked again",
+            folder.database,
+            repaired.gone,
+            folder.log.name,
+        )
+
+
 def _check(db: sqlite3.Connection, asked: Asked) -> bool:
     """True where there is a run to go on with. Refuses to go on with something else."""
     path, folder = asked.folder.database, asked.folder
+    if copy := migrations.keep_copy(db, path):
+        log.warning("%s: brought up to date; the file as an earlier release wrote it is kept at %s", path, copy)
     migrations.migrate(db, path)
     if not db.execute("SELECT 1 FROM meta").fetchone():
         if folder.log.exists() and folder.log.stat().st_size:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from optimizer.outcome import Phase, Role
 from optimizer.store import schema
 from optimizer.store.commits import decoded, execute
 from optimizer.store.faults import damaged, fault
-from optimizer.store.rows import LOST, SENT
+from optimizer.store.rows import LOST, SAVED, SENT
 from optimizer.store.schema import Cell, Table
+
+SENT_LINE = b'"event":"call sent"'
+"""What the log holds once a call, near the start of its line."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -26,17 +32,24 @@ class Repaired:
     """The file as it was."""
     lost: int = 0
     """Calls that were sent and never ended: they stay billed."""
+    gone: int = 0
+    """Calls that the log tells of and the file had forgotten: they stay billed too."""
 
 
-def repair(db: sqlite3.Connection, path: Path) -> Repaired:
+def repair(db: sqlite3.Connection, path: Path, told: Path | None = None) -> Repaired:
     """Check every row; drop damaged results and completions, after a copy of the file was kept.
+
+    Args:
+        db: the open file.
+        path: where it lies.
+        told: the log beside it, whose lines are written after each commit; None has nothing compared with it.
 
     Raises StoreError where the file, or a row that nothing can replace, is damaged.
     """
     try:
-        told = db.execute("PRAGMA quick_check(1)").fetchone()[0]
-        if told != "ok":
-            raise sqlite3.DatabaseError(told)
+        sound = db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        if sound != "ok":
+            raise sqlite3.DatabaseError(sound)
         bad: dict[Table, list[int]] = {}
         checked = 0
         for table in schema.TABLES:
@@ -47,9 +60,44 @@ def repair(db: sqlite3.Connection, path: Path) -> Repaired:
             if found:
                 bad[table] = found
         copy = _drop(db, path, bad) if bad else None
-        return Repaired(dropped=sum(map(len, bad.values())), of=checked, copy=copy, lost=_mark_lost(db))
+        dropped = sum(map(len, bad.values()))
+        return Repaired(dropped=dropped, of=checked, copy=copy, lost=_mark_lost(db), gone=_gone(db, told))
     except (sqlite3.Error, OSError) as error:
         raise fault(path, error) from error
+
+
+def _gone(db: sqlite3.Connection, told: Path | None) -> int:
+    """Calls that left, as the log says, and that the file has forgotten: it lost its end, with the log of its changes.
+
+    They are put down as lost, so that they stay billed. Returns how many there were.
+    """
+    if told is None or not told.exists():
+        return 0
+    (kept,) = db.execute("SELECT count(*) FROM calls WHERE state != ?", (SAVED,)).fetchone()
+    if sum(1 for _ in _sent(told)) <= kept:
+        return 0
+    known = {str(call) for (call,) in db.execute("SELECT call FROM calls")}
+    (session,) = db.execute("SELECT 1 + COALESCE(MAX(number), 0) FROM sessions").fetchone()
+    found = {call: rest for call, *rest in filter(None, map(_call_in, _sent(told))) if call not in known}
+    db.execute("BEGIN IMMEDIATE")
+    for call, rest in found.items():
+        execute(db, *schema.CALLS.insert(session, call, *rest, LOST, *[None] * 8, 0, None, None))
+    db.execute("COMMIT")
+    return len(found)
+
+
+def _sent(told: Path) -> Iterator[bytes]:
+    with told.open("rb") as lines:
+        yield from (line for line in lines if SENT_LINE in line[:80])
+
+
+def _call_in(line: bytes) -> tuple[str, str, str, str] | None:
+    """Id, key, role and phase of a call, of its line in the log; None for a line that is damaged."""
+    try:
+        told = json.loads(line)
+        return str(told["call"]), str(told["key"]), Role(told["role"]).value, Phase(told["phase"]).value
+    except (ValueError, KeyError, TypeError):
+        return None
 
 
 def _damaged_rows(db: sqlite3.Connection, table: Table) -> tuple[list[int], int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import sqlite3
@@ -191,7 +192,8 @@ class RunWriter:
         return self
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        self.close(error)
+        # The last commit may have to wait for the disk, or for another program: the event loop does not.
+        await asyncio.to_thread(self.close, error)
 
     def _note_end(self, error: BaseException | None) -> None:
         told = str(error) if isinstance(error, OptimizerError) else None

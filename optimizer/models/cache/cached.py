@@ -38,7 +38,7 @@ class Cached:
         # Between the end of a call and its commit neither the flight nor the table knows the key.
         await store.settled(request.key)
         async with store.claimed(request.key):
-            found = store.get(request.key)
+            found = await store.find(request.key)
             if found is not None:
                 return await self._saved(request, found)
             completion = await self._inner.complete(request)

@@ -10,21 +10,22 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from optimizer import locked
 from optimizer.errors import StoreError
 from optimizer.models.cache import folder as files
+from optimizer.models.cache.aside import Aside
 from optimizer.models.cache.claims import Claims
 from optimizer.models.cache.codec import TamperedRow, decode, encode
+from optimizer.models.cache.table import Reading
 from optimizer.models.cache.writer import Writer
 from optimizer.results import Completion
 
-BUSY_SECONDS = 60.0
-"""How long a commit waits for another process that writes."""
 _FULL = 2
 
 log = logging.getLogger(__name__)
@@ -56,6 +57,10 @@ class Surplus:
     """When the last of them was stored; None where there is none."""
 
 
+class _Busy(StoreError):
+    """Another process holds the file."""
+
+
 class CompletionCache:
     """Completions by cache key, in a folder of their own. A context manager, plain or async."""
 
@@ -66,36 +71,59 @@ class CompletionCache:
         where the folder cannot be read and written.
         """
         self.folder = folder
-        self.dropped = 0
-        """Rows found damaged since it was opened; they are asked anew."""
+        self._aside = Aside(folder)
+        self._closed = False
         self._writing: dict[str, asyncio.Future[BaseException | None]] = {}
         try:
+            gone = files.is_gone(folder)
             moved = files.prepare(folder)
             self._table = _open_table(folder)
-            self._claims = Claims(folder / "claims")
+            # A connection belongs to its thread: what opened the file need not be what writes it.
+            self._table.close()
+            self._reading = Reading(folder / files.DATABASE)
+            self._claims = Claims(folder / files.CLAIMS)
         except (sqlite3.Error, OSError) as error:
             raise self._fault("open", error) from error
         if moved is not None:
             self._restore(moved)
+        elif gone:
+            log.warning("cache: %s is gone; what it held is asked again", folder / files.DATABASE)
         self._writer = Writer(self._commit, self._table.close)
 
+    @property
+    def dropped(self) -> int:
+        """Rows found damaged since it was opened; they are asked anew."""
+        return self._aside.rows
+
     def get(self, key: str) -> Completion | None:
-        """The completion of a key, or None. Takes microseconds, so it is called on the event loop."""
+        """The completion of a key, or None; raises StoreError where it cannot be read."""
+        return self._found(key, locked.patiently)
+
+    async def find(self, key: str) -> Completion | None:
+        """The same for the event loop: takes microseconds, and goes to a thread where another process holds the file.
+
+        Raises as `get` does.
+        """
         try:
-            row = self._table.get(key)
-        except (TamperedRow, UnicodeDecodeError):
-            row = ""
+            return self._found(key, lambda _, attempt: attempt())
+        except _Busy:
+            return await asyncio.to_thread(self.get, key)
+
+    def _found(self, key: str, way: Callable[[Path, Callable[[], str | None]], str | None]) -> Completion | None:
+        try:
+            row = way(self._reading.path, lambda: self._reading.value(key))
+        except TamperedRow as tampered:
+            self._aside.put(key, tampered)
+            return None
         except sqlite3.DatabaseError as error:
-            if files.code_of(error) is not None:
-                raise self._fault("read", error) from error
-            # The value is not the text that it claims to be: sqlite3 says so without a code.
-            row = ""
+            if locked.is_locked(error):
+                raise _Busy(f"cannot read the cache in {self.folder}: {self._why(error)}") from error
+            raise self._fault("read", error) from error
         if row is None:
             return None
         completion = decode(key, row)
         if completion is None:
-            self.dropped += 1
-            log.warning("cache: entry %s is damaged and is asked anew (%d so far)", key[:12], self.dropped)
+            self._aside.put(key, row)
         return completion
 
     async def put(self, key: str, completion: Completion) -> None:
@@ -165,9 +193,15 @@ class CompletionCache:
         return deleted.rowcount
 
     def close(self) -> None:
-        """Write what was handed over, then close the file."""
+        """Write what was handed over, then close the file. Closing twice does nothing."""
+        if self._closed:
+            return
+        self._closed = True
         self._writer.close()
-        self._table.close()
+        if self.dropped:
+            with suppress(sqlite3.Error):
+                self._aside.tell(self.stats().entries)
+        self._reading.close()
         self._claims.close()
 
     def __enter__(self) -> CompletionCache:
@@ -180,13 +214,20 @@ class CompletionCache:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.close()
+        # What is on its way to the disk may have to wait for it: the event loop does not.
+        await asyncio.to_thread(self.close)
 
     def _forget(self, key: str, written: asyncio.Future[BaseException | None]) -> None:
         if self._writing.get(key) is written:
             del self._writing[key]
 
     def _commit(self, rows: Sequence[tuple[str, str]]) -> None:
+        try:
+            locked.patiently(self._reading.path, lambda: self._try(rows))
+        except (sqlite3.Error, OSError) as error:
+            raise self._fault("write", error) from error
+
+    def _try(self, rows: Sequence[tuple[str, str]]) -> None:
         import diskcache
 
         try:
@@ -195,9 +236,11 @@ class CompletionCache:
                     self._table.set(key, text)
         except diskcache.Timeout as error:
             # diskcache calls everything that keeps a transaction from beginning a timeout.
-            raise self._fault("write", error.__context__) from error
-        except (sqlite3.Error, OSError) as error:
-            raise self._fault("write", error) from error
+            raise error.__context__ or sqlite3.OperationalError("timeout") from None
+        except sqlite3.OperationalError as error:
+            # On a full disk SQLite has rolled back by itself, and diskcache fails when it does so again.
+            began = error.__context__ if "cannot rollback" in str(error) else None
+            raise began or error from None
 
     def _fault(self, what: str, error: BaseException | None) -> StoreError:
         if isinstance(error, sqlite3.Error) and files.is_damage(error):
@@ -205,17 +248,29 @@ class CompletionCache:
             return StoreError(
                 f"the cache in {self.folder} is damaged ({error}); resume: the next start keeps what can be read"
             )
-        return StoreError(f"cannot {what} the cache in {self.folder}: {_why(error)}")
+        return StoreError(f"cannot {what} the cache in {self.folder}: {self._why(error)}")
+
+    def _why(self, error: BaseException | None) -> str:
+        if locked.is_locked(error):
+            holder = locked.in_brackets(self.folder / files.DATABASE)
+            return f"another process{holder} has held it for {locked.PATIENCE:.0f} s (let it end, then resume)"
+        if files.is_full(error):
+            return "no space left on the disk (free some, then resume: nothing that was stored is lost)"
+        if isinstance(error, OSError) and error.strerror:
+            return f"{error.filename or self.folder}: {error.strerror} (check the rights of the folder)"
+        return str(error) or type(error).__name__
 
     def _restore(self, moved: Path) -> None:
-        rows = list(files.salvage(moved))
-        self._commit(rows)
-        log.warning(
-            "cache: the file in %s was damaged; %d entries could be read and are kept, the damaged file is now in %s",
-            self.folder,
-            len(rows),
-            moved,
+        found = files.salvage(moved)
+        self._commit(found.rows)
+        self._table.close()
+        kept = len(found.rows)
+        lost = (
+            f"{kept} entries could be read and are kept, the rest is lost"
+            if found.dropped is None
+            else f"{found.dropped} of {found.dropped + kept} entries dropped"
         )
+        log.warning("cache damaged: %s, copy at %s", lost, moved)
 
 
 _SURPLUS = """
@@ -234,13 +289,6 @@ def _limits(older_than: float | None, keep_bytes: int | None) -> tuple[float, fl
     return oldest, float("inf") if keep_bytes is None else float(keep_bytes)
 
 
-def _why(error: BaseException | None) -> str:
-    text = str(error)
-    if "locked" in text:
-        return f"another process has held it for {BUSY_SECONDS:.0f} s"
-    return text or type(error).__name__
-
-
 def _open_table(folder: Path) -> Any:
     import diskcache
 
@@ -249,7 +297,7 @@ def _open_table(folder: Path) -> Any:
     # Settings given here replace those in the file, which anyone may have written.
     return diskcache.Cache(
         str(folder),
-        timeout=BUSY_SECONDS,
+        timeout=locked.STEP,
         disk=TextDisk,
         **{
             **diskcache.DEFAULT_SETTINGS,

@@ -2,31 +2,47 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import sqlite3
 import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
+from optimizer import locked
 from optimizer.models.cache.codec import decode
 
 DATABASE = "cache.db"
+CLAIMS = "claims"
 _COMPANIONS = ("-wal", "-shm")
 _MARK = "damaged"
 _LEAST_ROW = 100
 """Bytes that the shortest possible row takes: bounds the row ids that are tried in a damaged file."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Salvaged:
+    """What could be read of a damaged file."""
+
+    rows: tuple[tuple[str, str], ...]
+    """(key, text) of rows whose checksum holds."""
+    dropped: int | None
+    """Rows that are lost; None where the file no longer tells how many it had."""
+
+
 def prepare(folder: Path) -> Path | None:
     """Make the folder fit to be opened; the folder that a damaged file was moved to, or None.
 
-    Raises OSError where it cannot be read or written, sqlite3.Error where it is busy.
+    Waits while another process writes the file. Raises OSError where it cannot be read or written, sqlite3.Error
+    where it stays busy.
     """
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
     database = folder / DATABASE
+    _wait(database)
     moved = _move_aside(folder) if _damaged(folder) else None
     if not database.exists():
         _create(database)
@@ -34,6 +50,22 @@ def prepare(folder: Path) -> Path | None:
         with suppress(FileNotFoundError):
             path.chmod(0o600)
     return moved
+
+
+def is_gone(folder: Path) -> bool:
+    """True where a cache was, and its file is there no more."""
+    return (folder / CLAIMS).exists() and not any(path.exists() for path in _paths(folder))
+
+
+def _wait(database: Path) -> None:
+    """Wait until nobody writes the file; what else is wrong with it is for others to find."""
+    if not database.exists():
+        return
+    try:
+        locked.wait_until_free(database)
+    except sqlite3.DatabaseError as error:
+        if locked.is_locked(error):
+            raise
 
 
 @contextmanager
@@ -59,14 +91,21 @@ def code_of(error: sqlite3.Error) -> int | None:
     return None if code is None else code & 0xFF
 
 
+def is_full(error: BaseException | None) -> bool:
+    """True where the disk, a quota or a limit on file sizes leaves no room."""
+    if isinstance(error, sqlite3.Error):
+        return code_of(error) == sqlite3.SQLITE_FULL
+    return isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def is_damage(error: sqlite3.Error) -> bool:
     """True where the file is not a sound database, rather than busy, full or out of reach."""
     # Our statements are right, so a plain error means that a table or a column is gone.
     return code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR)
 
 
-def salvage(folder: Path) -> Iterator[tuple[str, str]]:
-    """Rows of a damaged file whose checksum holds, as (key, text). The file itself stays as it was found."""
+def salvage(folder: Path) -> Salvaged:
+    """What can be read of a damaged file. The file itself stays as it was found."""
     with tempfile.TemporaryDirectory(dir=folder) as copied:
         for path in _paths(folder):
             # The index of the log belongs to a running process; SQLite makes it anew.
@@ -75,29 +114,42 @@ def salvage(folder: Path) -> Iterator[tuple[str, str]]:
         with connect(Path(copied)) as connection:
             # Lets SQLite read what there is of a file that is shorter than it should be.
             connection.execute("PRAGMA writable_schema = ON")
-            for row in range(1, _last_row(connection, size(folder)) + 1):
-                yield from _row(connection, row)
+            return _salvaged(connection, size(folder) // _LEAST_ROW)
 
 
-def _last_row(connection: sqlite3.Connection, most_bytes: int) -> int:
-    most = most_bytes // _LEAST_ROW
+def _salvaged(connection: sqlite3.Connection, most: int) -> Salvaged:
+    last = _last_row(connection)
+    rows: list[tuple[str, str]] = []
+    dropped = 0
+    for row in range(1, min(most if last is None else last, most) + 1):
+        found = _row(connection, row)
+        if found is None:
+            continue
+        key, text = found
+        if isinstance(key, str) and isinstance(text, str) and decode(key, text) is not None:
+            rows.append((key, text))
+        else:
+            dropped += 1
+    return Salvaged(rows=tuple(rows), dropped=None if last is None else dropped)
+
+
+def _last_row(connection: sqlite3.Connection) -> int | None:
     try:
         (last,) = connection.execute("SELECT max(rowid) FROM Cache").fetchone()
     except sqlite3.DatabaseError:
-        return most
-    return min(last or 0, most)
+        return None
+    return int(last or 0)
 
 
-def _row(connection: sqlite3.Connection, rowid: int) -> Iterator[tuple[str, str]]:
+def _row(connection: sqlite3.Connection, rowid: int) -> tuple[object, object] | None:
+    """Key and value of a row; None for both where it cannot be read, and None where there is none."""
     try:
-        found = connection.execute(
-            "SELECT key, value FROM Cache WHERE rowid = ? AND typeof(key) = 'text' AND typeof(value) = 'text'",
-            (rowid,),
+        found: tuple[object, object] | None = connection.execute(
+            "SELECT key, value FROM Cache WHERE rowid = ?", (rowid,)
         ).fetchone()
-    except sqlite3.DatabaseError:
-        return
-    if found is not None and decode(*found) is not None:
-        yield found
+    except (sqlite3.DatabaseError, UnicodeDecodeError):
+        return None, None
+    return found
 
 
 def _paths(folder: Path) -> tuple[Path, ...]:

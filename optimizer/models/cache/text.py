@@ -5,9 +5,7 @@ from __future__ import annotations
 import diskcache
 
 from optimizer.models.cache.codec import TamperedRow
-
-RAW = 1
-"""diskcache's mode of a value that stands in the table as it is."""
+from optimizer.models.cache.table import RAW
 
 
 class TextDisk(diskcache.Disk):  # type: ignore[misc]
