@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
@@ -244,7 +245,7 @@ async def _opened(
     known: Mapping[str, Completion] = writer.known_completions() if writer and resumed else {}
     budget = Budget(config.budget, spent=_spent(writer, config.budget) if writer and resumed else None, hold=hold)
     terms = Terms(concurrency=config.concurrency)
-    async with CompletionCache(root / ".optimizer" / "cache") as cache:
+    async with await asyncio.to_thread(CompletionCache, root / ".optimizer" / "cache") as cache:
         models = {
             owner: gate(
                 provider,

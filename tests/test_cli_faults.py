@@ -155,7 +155,7 @@ def test_a_provider_that_is_down_is_code_6_and_the_run_can_go_on(workspace: Path
     url = f"http://127.0.0.1:{free_port()}/v1"
     done = cli("run", "evals/example.yaml", "--model", "openai/x", "--base-url", url, "--run-id", "down")
     assert done.code == 6
-    assert "the run is kept; go on with: optimizer run evals/example.yaml" in done.err
+    assert "run paused, 0 answers kept; go on with: optimizer run evals/example.yaml" in done.err
     assert "--resume" in done.err and "Traceback" not in done.err
     assert f"task model openai/x: {url[7:-3]}" in done.err.splitlines()[0], "the host comes before the first call"
 

@@ -22,6 +22,7 @@ from optimizer.errors import BudgetExceeded, GainNotShown, GateError, ProviderEr
 from optimizer.events import Sink
 from optimizer.outcome import Outcome, Verdict
 from optimizer.report.summary import go_on
+from optimizer.report.wording import counted
 from optimizer.store import RunReader, find_run, new_run_id, run_folder, unfinished
 
 T = TypeVar("T")
@@ -85,8 +86,17 @@ def run(
             return _watched(execute(order, watch=_sinks(display, level)), display, config, line)
     except (BudgetExceeded, ProviderError, StoreError) as error:
         if run_folder(find.ROOT, run_id).database.is_file():
-            error.add_note(f"the run is kept; go on with: {resume}")
+            error.add_note(f"run paused, {_kept(run_id)}; go on with: {resume}")
         raise
+
+
+def _kept(run_id: str) -> str:
+    """How many answers a paused run holds, as far as its file can be read."""
+    try:
+        with RunReader(find.ROOT, run_id) as reader:
+            return f"{counted(len(reader.completions()), 'answer')} kept"
+    except (StoreError, UserError):
+        return "what it has is kept"
 
 
 def score(config: RunConfig, splits: Sequence[Split], level: LogLevel) -> tuple[Scored, Tally]:

@@ -100,8 +100,8 @@ class Commits:
         if self.error is None:
             try:
                 self._commit(jobs)
-            except (sqlite3.Error, OSError) as error:
-                self.error = fault(self._path, error)
+            except (sqlite3.Error, OSError, StoreError) as error:
+                self.error = error if isinstance(error, StoreError) else fault(self._path, error)
                 self._roll_back()
             except BaseException as error:
                 # A bug, or no memory: whoever waits gets it as it is, and nothing more is written.
@@ -119,7 +119,10 @@ class Commits:
         self._db.execute("COMMIT")
         lines = [job.line for job in jobs if job.line]
         if lines:
-            self._log.write(lines)
+            try:
+                self._log.write(lines)
+            except OSError as error:
+                raise fault(self._log.path, error) from error
 
     def _do(self, work: Work) -> None:
         """Rows that are only added wait, table by table; whatever else reads or deletes comes after them."""

@@ -6,12 +6,13 @@ import errno
 import sqlite3
 from pathlib import Path
 
+from optimizer import locked
 from optimizer.errors import StoreError
 
 _FULL = "no space left on the disk; free some, then run again with --resume"
 _LOCKED = "locked by another program; close what has it open, then run again with --resume"
 _READ_ONLY = "not writable; check the permissions of the file and its folder"
-_DAMAGED = "damaged; restore it from a copy, or start a new run"
+_DAMAGED = "damaged; restore it from a copy, or start a new run: the cache still has the answers"
 
 _BY_SQLITE = (
     ("SQLITE_FULL", _FULL),
@@ -46,7 +47,8 @@ def fault(path: Path, error: sqlite3.Error | OSError) -> StoreError:
     told = " ".join(str(error).split())
     for prefix, known in _BY_SQLITE:
         if name.startswith(prefix):
-            return StoreError(f"{path}: {known} ({told})")
+            holder = locked.in_brackets(path) if known is _LOCKED else ""
+            return StoreError(f"{path}: {known}{holder} ({told})")
     return StoreError(f"{path}: {told}")
 
 

@@ -48,6 +48,7 @@ class Log:
     """The file, open for adding to it. A line that a kill cut short is ended first."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._file = path.open("ab+", buffering=0)
         if self._file.seek(0, os.SEEK_END) > 0:
             self._file.seek(-1, os.SEEK_END)

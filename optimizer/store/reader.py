@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from enum import StrEnum
@@ -27,6 +28,7 @@ from optimizer.store.overlay import Overlay, lay_over, tell_outcome
 from optimizer.store.records import STRINGS, Call, Decision, StoredExample, StoredResult
 from optimizer.store.schema import Cell, Table
 
+log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
@@ -57,6 +59,7 @@ class RunReader:
         """What people have marked since, where the reader sees it; None where it sees the run as it ended."""
         self.dropped = 0
         """Results and completions that were left out because they are damaged."""
+        self._told = False
         if not self.folder.database.is_file():
             raise UserError(f"no run {run_id} under {self.folder.path.parent} (`optimizer runs` lists them)")
         self._db = open_to_read(self.folder.database)
@@ -73,8 +76,15 @@ class RunReader:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file. What was left out is told then: a figure that rests on fewer rows must not look whole."""
         self._db.close()
+        if self.dropped and not self._told:
+            self._told = True
+            log.warning(
+                "%s damaged: %d results or answers in it are left out (--resume has those of an unfinished run again)",
+                self.folder.database,
+                self.dropped,
+            )
 
     def lay_over(self, overlay: Overlay) -> None:
         """See marked rows in place of the stored ones; the file stays as it is."""
