@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from optimizer.api import aevaluate, aoptimize, evaluate, optimize
-    from optimizer.build import Scored
     from optimizer.config import BudgetSpec, DataSpec, MetricSpec, ModelSpec, Prefer, Price, RunConfig
     from optimizer.dataset import Example, Split
     from optimizer.errors import BudgetExceeded, OptimizerError, ProviderError, StoreError, UserError
@@ -17,6 +16,7 @@ if TYPE_CHECKING:
     from optimizer.outcome import Comparison, LineWorth, Outcome, Verdict
     from optimizer.prompt import Prompt
     from optimizer.results import Completion, Evaluation, Result, Score
+    from optimizer.scored import Scored
 
 __all__ = [
     "BudgetExceeded",
@@ -58,7 +58,7 @@ __all__ = [
 
 _HOMES = {
     "api": ("aevaluate", "aoptimize", "evaluate", "optimize"),
-    "build": ("Scored",),
+    "scored": ("Scored",),
     "config": ("BudgetSpec", "DataSpec", "MetricSpec", "ModelSpec", "Prefer", "Price", "RunConfig"),
     "dataset": ("Example", "Split"),
     "errors": ("BudgetExceeded", "OptimizerError", "ProviderError", "StoreError", "UserError"),

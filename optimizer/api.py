@@ -17,8 +17,8 @@ from optimizer.errors import UserError
 from optimizer.events import Sink
 
 if TYPE_CHECKING:
-    from optimizer.build import Scored
     from optimizer.frames import Run
+    from optimizer.scored import Scored
 
 T = TypeVar("T")
 EvalFile = str | Path | RunConfig
@@ -108,7 +108,7 @@ async def aevaluate(
     Raises:
         UserError, BudgetExceeded, ProviderError, StoreError: as `aoptimize`.
     """
-    from optimizer.build import score
+    from optimizer.scored import score
 
     wanted = [_split(name) for name in _several(splits)]
     return await score(_config(eval_file, overrides), root=Path(root), splits=wanted, watch=watch)

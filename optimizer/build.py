@@ -1,6 +1,6 @@
 """Config -> live objects: the only place that knows every plug-in.
 
-`execute` is a run from the eval file to the written winner; `score` is one prompt without a search.
+`execute` is a run from the eval file to the written winner.
 """
 
 from __future__ import annotations
@@ -14,14 +14,12 @@ from typing import Any
 
 from optimizer import loop
 from optimizer.budget import Budget, Spent
-from optimizer.cluster import cluster
 from optimizer.config import BudgetSpec, ModelSpec, RunConfig
-from optimizer.dataset import Example, Split
+from optimizer.dataset import Split
 from optimizer.errors import ConfigError, StoreError
-from optimizer.evaluator import Bench, Evaluator, Purpose, by_id, judges
+from optimizer.evaluator import Bench, Evaluator, judges
 from optimizer.events import Event, Sink
 from optimizer.executors.local import LocalExecutor
-from optimizer.failures import Cluster
 from optimizer.intake import Loaded, check_wishes, take_in
 from optimizer.models.base import Model
 from optimizer.models.cache import CompletionCache
@@ -37,8 +35,7 @@ from optimizer.outcome import Outcome, Phase
 from optimizer.plan import Plan, plan_for
 from optimizer.prompt import Prompt
 from optimizer.readers.emit import lines as yaml_lines
-from optimizer.readers.rows import Ledger
-from optimizer.results import Completion, Evaluation
+from optimizer.results import Completion
 from optimizer.ship import ship
 from optimizer.store import RunReader, RunWriter, new_run_id, open_run_aside, refuse_other, unfinished
 from optimizer.store.looks import count_look, look_at
@@ -76,24 +73,6 @@ class Ended:
     """The winner's version file; None where none was written."""
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Scored:
-    """One prompt on some splits."""
-
-    prompt: Prompt
-    """The prompt."""
-    evaluations: Mapping[Split, Evaluation]
-    """Results by split."""
-    clusters: tuple[Cluster, ...]
-    """Failures of all the splits, by cause."""
-    ledger: Ledger
-    """What the rows' file held."""
-    look: int | None = None
-    """Which look at the test rows this was; None where it was none."""
-    examples: tuple[Example, ...] = ()
-    """All rows of the eval set."""
-
-
 @dataclass(frozen=True, slots=True)
 class Several:
     """Hands every event to several sinks, in order."""
@@ -129,49 +108,13 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
         sink = Several((writer, *watch))
         for event in loaded.told():
             await sink.record(event)
-        async with _opened(
+        async with opened(
             loaded, order.root, sink, providers, writer, hold=plan.limits[Phase.TEST] + plan.kept
         ) as live:
             bench = live.bench(loaded, plan, sink, writer.known_results() if writer.resumed else {})
             ends = replace(_ends(order.root, loaded, meta, run_id), release=live.budget.release)
             finished = await loop.run(bench, loaded.prompt, live.proposers(loaded, order.tries), ends)
     return Ended(run_id=run_id, outcome=finished.outcome, written=_written(order.root, run_id))
-
-
-async def score(config: RunConfig, *, root: Path, splits: Sequence[Split], watch: Sequence[Sink] = ()) -> Scored:
-    """Score the config's prompt on some splits, without a search and without a run on disk.
-
-    The test split may be among them: that is a look at it, and it is counted.
-    Raises as `execute` does.
-    """
-    loaded = take_in(config)
-    look = None
-    if Split.TEST in splits:
-        look = count_look(root, look_at(loaded.meta(), loaded.prompt.fingerprint, loaded.prompt.fingerprint))
-    plan = Plan(limits={phase: len(loaded.evalset.examples) for phase in Phase})
-    sink = Several(tuple(watch))
-    for event in loaded.told():
-        await sink.record(event)
-    evaluations: dict[Split, Evaluation] = {}
-    async with connected(config) as providers, _opened(loaded, root, sink, providers, None) as live:
-        bench = live.bench(loaded, plan, sink, {})
-        for split in splits:
-            phase = Phase.TEST if split is Split.TEST else Phase.SEARCH
-            purpose = Purpose(phase=phase, split=split, round=0)
-            rows = loaded.evalset.split(split)
-            evaluations[split] = await bench.evaluator.evaluate(loaded.prompt, rows, purpose)
-    together = Evaluation(
-        candidate=loaded.prompt.fingerprint,
-        results={key: result for found in evaluations.values() for key, result in found.results.items()},
-    )
-    return Scored(
-        prompt=loaded.prompt,
-        evaluations=evaluations,
-        clusters=cluster(by_id(loaded.evalset.examples), together),
-        ledger=loaded.ledger,
-        look=look,
-        examples=loaded.evalset.examples,
-    )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -192,6 +135,20 @@ class Live:
     def bench(self, loaded: Loaded, plan: Plan, sink: Sink, known: dict[tuple[str, str], Any]) -> Bench:
         """What the steps of the search work on; rows that the seed shows as demos judge nothing."""
         rows = {split: tuple(judges(loaded.prompt, loaded.evalset.split(split))) for split in Split}
+        return Bench(
+            evaluator=self.evaluator(loaded, plan, sink, known),
+            train=rows[Split.TRAIN],
+            val=rows[Split.VAL],
+            test=rows[Split.TEST],
+            seed=self.config.seed,
+            protected=loaded.protected,
+            max_tokens=self.config.max_tokens,
+            prefer=self.config.prefer,
+            price=list_price(self.config.model),
+        )
+
+    def evaluator(self, loaded: Loaded, plan: Plan, sink: Sink, known: dict[tuple[str, str], Any]) -> Evaluator:
+        """What scores candidates."""
         spec = self.config.model
         target = PromptTarget(
             model=self.model(spec),
@@ -200,7 +157,7 @@ class Live:
             base_url=spec.base_url,
             params=spec.params,
         )
-        evaluator = Evaluator(
+        return Evaluator(
             target=target,
             metrics=loaded.metrics,
             executor=LocalExecutor(concurrency=self.config.concurrency),
@@ -208,17 +165,6 @@ class Live:
             plan=plan,
             known=known,
             repeats=self.config.repeats,
-        )
-        return Bench(
-            evaluator=evaluator,
-            train=rows[Split.TRAIN],
-            val=rows[Split.VAL],
-            test=rows[Split.TEST],
-            seed=self.config.seed,
-            protected=loaded.protected,
-            max_tokens=self.config.max_tokens,
-            prefer=self.config.prefer,
-            price=list_price(spec),
         )
 
     def proposers(self, loaded: Loaded, tries: tuple[str, ...]) -> Proposers:
@@ -236,7 +182,7 @@ class Live:
 
 
 @asynccontextmanager
-async def _opened(
+async def opened(
     loaded: Loaded, root: Path, sink: Sink, providers: Providers, writer: RunWriter | None, *, hold: int = 0
 ) -> AsyncIterator[Live]:
     """Put every provider behind a gate of its own, all on one budget, which holds calls back, and one cache."""

@@ -36,6 +36,8 @@ TELLS: Final = "tells"
 """Kind of a signature: what a reason in free words tells."""
 PATTERN: Final = 3
 """Rows from which a confusion of two values is a cause of its own."""
+MOST_LABELS: Final = 10_000
+"""Different values at one place, beyond which they are no labels, however many rows there are."""
 BY_DEFAULT: Final = 0.5
 """Share of the values outside the labels at a place, from which one value is what comes by default."""
 
@@ -83,17 +85,24 @@ def known_labels(evaluation: Evaluation) -> dict[str, frozenset[str]]:
 
     Values that must not be there are kept apart, under the place with FORBIDDEN before it.
     """
-    wanted: dict[str, list[str]] = defaultdict(list)
+    wanted: dict[str, set[str]] = defaultdict(set)
+    counts: Counter[str] = Counter()
     for result in evaluation.results.values():
         for score in result.scores:
             if score.wanted is not None:
-                wanted[score.place].append(score.wanted)
+                place, value = score.place, score.wanted
             elif score.got is not None and not score.passed:
-                wanted[FORBIDDEN + score.place].append(score.got)
+                place, value = FORBIDDEN + score.place, score.got
+            else:
+                continue
+            counts[place] += 1
+            if len(wanted[place]) <= MOST_LABELS:
+                # A value that is too long for a label, or one value too many, settles it: no more are gathered.
+                wanted[place].update([value] if len(value) <= LABEL_LENGTH else map(str, range(MOST_LABELS + 1)))
     return {
         place: frozenset(values)
         for place, values in wanted.items()
-        if len(set(values)) <= max(2, len(values) // 2) and max(map(len, values)) <= LABEL_LENGTH
+        if len(values) <= min(max(2, counts[place] // 2), MOST_LABELS)
     }
 
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from optimizer.causes import TELLS, Break, Signature, by_cause, known_labels, reason_kind
 from optimizer.dataset import Example
 from optimizer.failures import Cluster, Failure
-from optimizer.results import Evaluation, Score
+from optimizer.results import Evaluation, Result, Score
 from optimizer.wording import LABEL_LENGTH, input_words, printable, quote
 
 SAME_ROWS = 0.6
@@ -28,35 +28,53 @@ MOST_LABEL = 160
 """Characters of a reason that a label shows."""
 
 
-def cluster(examples: Mapping[str, Example], evaluation: Evaluation) -> tuple[Cluster, ...]:
+def cluster(
+    examples: Mapping[str, Example], evaluation: Evaluation, *, hold: Callable[[Result], Failure] | None = None
+) -> tuple[Cluster, ...]:
     """Group the failures of one evaluation by cause, largest share of the lost score first.
 
     Args:
         examples: id -> example, at least for every row of the evaluation.
         evaluation: results of one candidate; errors are passed over, since they say nothing of the prompt.
+        hold: makes the failure of a result; None makes one that holds row and result in memory.
     """
-    breaks = [
-        Break(failure=failure, score=score, lost=_lost(score, failure))
-        for failure in (Failure(example=examples[r.example], result=r) for r in evaluation.failures)
-        for score in failure.failed
-    ]
+    hold = hold or (lambda result: Failure(example=examples[result.example], result=result))
+    breaks = list(_breaks(evaluation, hold))
     if not breaks:
         return ()
     grouped = by_cause(breaks, known_labels(evaluation))
     total = sum(found.lost for found in breaks) or 1.0
-    passing = [examples[r.example] for r in evaluation.results.values() if r.error is None and r.passed]
-    usual = document_counts(passing)
+    failures = {found.failure.id: found.failure for found in breaks}
+    failing = document_counts(failure.example for failure in failures.values())
+    # Of a large eval set most words stand in one row: they tie nothing, and are not kept.
+    repeated = frozenset(word for word, count in failing.items() if count > 1)
+    passing = [result.example for result in evaluation.results.values() if result.error is None and result.passed]
+    usual = document_counts((examples[row] for row in passing), repeated)
     built = [_cluster(parts, total, usual, len(passing)) for parts in _merged(grouped)]
     return tuple(sorted(built, key=lambda c: (-c.share, c.id)))
 
 
+def _breaks(evaluation: Evaluation, hold: Callable[[Result], Failure]) -> Iterator[Break]:
+    said: dict[Score, Score] = {}
+    for result in evaluation.results.values():
+        if result.error is None and not result.passed:
+            failure = hold(result)
+            total = sum(score.weight for score in result.scores) or 1.0
+            for score in result.scores:
+                if not score.passed:
+                    lost = score.weight * (1.0 - score.value) / total
+                    # Checks word one fault in one way: the same score is kept once.
+                    yield Break(failure=failure, score=said.setdefault(score, score), lost=lost)
+
+
 def tied_terms(
-    members: Sequence[Example], outside: Counter[str], others: int, most: int = MOST_TERMS
+    inside: Counter[str], size: int, outside: Counter[str], others: int, most: int = MOST_TERMS
 ) -> tuple[str, ...]:
     """Words of the inputs that stand in members more often than elsewhere, strongest first.
 
     Args:
-        members: rows of the cluster.
+        inside: `document_counts` of the cluster's rows.
+        size: how many those are.
         outside: `document_counts` of the rows elsewhere.
         others: how many those are.
         most: words at most.
@@ -65,10 +83,10 @@ def tied_terms(
     more, and only where the z-score is at least 2.33: a word among hundreds stands out by chance soon enough.
     """
     scored = []
-    for word, count in document_counts(members).items():
+    for word, count in inside.items():
         if count < 2:
             continue
-        a, b = count + 0.5, len(members) - count + 0.5
+        a, b = count + 0.5, size - count + 0.5
         c, d = outside[word] + 0.5, others - outside[word] + 0.5
         z = (math.log(a / b) - math.log(c / d)) / math.sqrt(1 / a + 1 / b + 1 / c + 1 / d)
         if z >= TIED:
@@ -76,17 +94,13 @@ def tied_terms(
     return tuple(word for _, word in sorted(scored)[:most])
 
 
-def document_counts(examples: Iterable[Example]) -> Counter[str]:
-    """Word -> in how many examples' inputs it stands."""
+def document_counts(examples: Iterable[Example], among: frozenset[str] | None = None) -> Counter[str]:
+    """Word -> in how many examples' inputs it stands; of all words, or of some."""
     counts: Counter[str] = Counter()
     for example in examples:
-        counts.update(input_words(example))
+        words = input_words(example)
+        counts.update(words if among is None else words & among)
     return counts
-
-
-def _lost(score: Score, failure: Failure) -> float:
-    total = sum(other.weight for other in failure.result.scores) or 1.0
-    return score.weight * (1.0 - score.value) / total
 
 
 def _merged(grouped: Mapping[Signature, list[Break]]) -> list[dict[Signature, list[Break]]]:
@@ -96,7 +110,7 @@ def _merged(grouped: Mapping[Signature, list[Break]]) -> list[dict[Signature, li
     sizes: list[int] = []
     holders: dict[tuple[str, str], list[int]] = defaultdict(list)
     for key in order:
-        rows = {found.failure.example.id for found in grouped[key]}
+        rows = {found.failure.id for found in grouped[key]}
         common = Counter(number for row in rows for number in holders[key[0], row])
         for number, both in sorted(common.items()):
             if both >= SAME_ROWS * (len(rows) + sizes[number] - both):
@@ -117,9 +131,9 @@ def _cluster(parts: Mapping[Signature, list[Break]], total: float, usual: Counte
     lost: Counter[str] = Counter()
     failures: dict[str, Failure] = {}
     for found in breaks:
-        lost[found.failure.example.id] += found.lost  # type: ignore[assignment]
-        failures[found.failure.example.id] = found.failure
-    members = tuple(sorted(failures.values(), key=lambda f: (-lost[f.example.id], f.example.id)))
+        lost[found.failure.id] += found.lost  # type: ignore[assignment]
+        failures[found.failure.id] = found.failure
+    members = tuple(sorted(failures.values(), key=lambda f: (-lost[f.id], f.id)))
     wanted = _frequent(found.score.wanted for found in breaks)
     got = _frequent(found.score.got for found in breaks)
     reasons = _frequent(found.score.reason for found in breaks)
@@ -132,7 +146,7 @@ def _cluster(parts: Mapping[Signature, list[Break]], total: float, usual: Counte
         place=breaks[0].score.place,
         wanted=wanted,
         got=got,
-        terms=tied_terms([f.example for f in members], usual, passing),
+        terms=tied_terms(document_counts(f.example for f in members), len(members), usual, passing),
         evidence=reasons[:3],
     )
 

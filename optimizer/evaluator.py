@@ -6,7 +6,7 @@ Scores rows that are not known yet, tells the sink of each, and counts what was 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -105,7 +105,26 @@ class Evaluator:
             # Also where the run stops midway: what came back is kept first.
             await asyncio.gather(*kept)
 
-    async def stream(self, jobs: Sequence[Job]) -> AsyncGenerator[Result, None]:
+    async def scan(self, candidate: Prompt, rows: Iterable[Example], purpose: Purpose) -> AsyncGenerator[Result, None]:
+        """Score one candidate on rows, however many: results as they are complete, none of them remembered.
+
+        Rows are taken as there is room, and are not counted in the plan. Raises as `evaluate`.
+        """
+        async with aclosing(self.stream(self._jobs(candidate, rows, purpose.phase))) as results:
+            async for result in results:
+                await self.sink.record(
+                    ResultKnown(result=result, split=purpose.split, phase=purpose.phase, round=purpose.round)
+                )
+                yield result
+
+    def _jobs(self, candidate: Prompt, rows: Iterable[Example], phase: Phase) -> Iterator[Job]:
+        shown = candidate.demo_rows
+        for row in rows:
+            if row.id not in shown:
+                for sample in range(self.repeats):
+                    yield Job(candidate=candidate, example=row, phase=phase, sample=sample)
+
+    async def stream(self, jobs: Iterable[Job]) -> AsyncGenerator[Result, None]:
         """Results of whole rows in the order in which they are complete; nothing is remembered."""
         thresholds = [threshold_of(metric) for metric in self.metrics]
         begun: dict[tuple[str, str], dict[int, Result]] = {}
@@ -115,6 +134,7 @@ class Evaluator:
                 repeats = begun.setdefault((result.candidate, result.example), {})
                 repeats[job.sample] = result
                 if len(repeats) == self.repeats:
+                    del begun[result.candidate, result.example]
                     # By their index: the order of arrival decides nothing.
                     yield joined([repeats[sample] for sample in sorted(repeats)], thresholds)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from optimizer.dataset import Example
 from optimizer.results import Result, Score
@@ -18,6 +20,11 @@ class Failure:
     """What came back."""
 
     @property
+    def id(self) -> str:
+        """Id of the row."""
+        return self.example.id
+
+    @property
     def failed(self) -> tuple[Score, ...]:
         """The scores that did not pass."""
         return tuple(score for score in self.result.scores if not score.passed)
@@ -26,6 +33,41 @@ class Failure:
     def lost(self) -> float:
         """Score lost on this row, in [0, 1]."""
         return 1.0 - (self.result.score or 0.0)
+
+
+class Kept(Failure):
+    """A failure of which only the id is in memory; row and result are looked up at every use."""
+
+    __slots__ = ("_examples", "_results", "_row")
+    _row: str
+    _examples: Mapping[str, Example]
+    _results: Mapping[str, Result]
+
+    def __init__(self, row: str, examples: Mapping[str, Example], results: Mapping[str, Result]) -> None:
+        for name, value in (("_row", row), ("_examples", examples), ("_results", results)):
+            object.__setattr__(self, name, value)
+
+    @property
+    def id(self) -> str:
+        """Id of the row."""
+        return self._row
+
+    @property
+    def example(self) -> Example:
+        """The row."""
+        return self._examples[self._row]
+
+    @property
+    def result(self) -> Result:
+        """What came back."""
+        return self._results[self._row]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _failure, (self.example, self.result)
+
+
+def _failure(example: Example, result: Result) -> Failure:
+    return Failure(example=example, result=result)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

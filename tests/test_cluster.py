@@ -161,5 +161,5 @@ def test_reasons_are_alike_but_for_their_values():
 def test_terms_tied_to_a_cluster_are_those_that_stand_out():
     inside = [Example(id=f"i{n}", inputs={"q": f"we liked it but number {n} was cold"}) for n in range(8)]
     outside = [Example(id=f"o{n}", inputs={"q": f"we liked number {n} a lot"}) for n in range(8)]
-    terms = tied_terms(inside, document_counts(outside), len(outside))
+    terms = tied_terms(document_counts(inside), len(inside), document_counts(outside), len(outside))
     assert "but" in terms and "liked" not in terms

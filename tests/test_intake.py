@@ -6,10 +6,10 @@ import asyncio
 import json
 from pathlib import Path
 
-from optimizer.build import score
 from optimizer.dataset import Split
 from optimizer.intake import take_in
 from optimizer.readers.config import load_config
+from optimizer.scored import score
 
 EVAL = "prompt: p.txt\ndata: d.jsonl\nmodel: offline\nmetrics: [contains]\n"
 SHOWN = ("train-3", "test-4", "gone-1")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -135,8 +135,8 @@ class Drawing(FunctionTarget):
 class Backwards:
     """An executor whose rows arrive last first."""
 
-    async def map(self, target: Target, jobs: Sequence[Job]) -> AsyncGenerator[tuple[Job, Output | ModelError], None]:
-        for job in reversed(jobs):
+    async def map(self, target: Target, jobs: Iterable[Job]) -> AsyncGenerator[tuple[Job, Output | ModelError], None]:
+        for job in reversed(list(jobs)):
             try:
                 yield job, await target.run(job.candidate, job.example, job.phase, job.sample)
             except ModelError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass, field
 
 from optimizer.dataset import Example
@@ -36,7 +36,7 @@ class FunctionTarget:
 class OneByOne:
     """An executor that runs jobs in order."""
 
-    async def map(self, target: Target, jobs: Sequence[Job]) -> AsyncGenerator[tuple[Job, Output | ModelError], None]:
+    async def map(self, target: Target, jobs: Iterable[Job]) -> AsyncGenerator[tuple[Job, Output | ModelError], None]:
         for job in jobs:
             try:
                 yield job, await target.run(job.candidate, job.example, job.phase, job.sample)

@@ -14,8 +14,8 @@ from optimizer.gate import Evidence, Gate, Limits, judge, of_run, of_scores
 from optimizer.readers.base import shown
 
 if TYPE_CHECKING:
-    from optimizer.build import Scored
     from optimizer.config import RunConfig
+    from optimizer.scored import Scored
 
 SUMMARY = "GITHUB_STEP_SUMMARY"
 OUTPUT = "GITHUB_OUTPUT"

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from optimizer.build import Ended, Order, Scored, execute
-from optimizer.build import score as score_prompt
+from optimizer.build import Ended, Order, execute
 from optimizer.cli import find, out
 from optimizer.cli.endpoints import endpoints
 from optimizer.cli.interrupt import Stopper
@@ -23,6 +22,8 @@ from optimizer.events import Sink
 from optimizer.outcome import Outcome, Verdict
 from optimizer.report.summary import go_on
 from optimizer.report.wording import counted
+from optimizer.scored import Scored
+from optimizer.scored import score as score_prompt
 from optimizer.store import RunReader, find_run, new_run_id, run_folder, unfinished
 
 T = TypeVar("T")

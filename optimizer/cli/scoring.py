@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from optimizer.build import Scored
 from optimizer.cli import out
 from optimizer.cli.tally import Tally
 from optimizer.config import RunConfig
@@ -16,6 +16,7 @@ from optimizer.readers.base import nearest
 from optimizer.report.sheet import Sheet
 from optimizer.report.wording import counted, money, percent
 from optimizer.results import Evaluation
+from optimizer.scored import Scored
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -41,14 +42,16 @@ def facts(config: RunConfig, scored: Scored, tally: Tally, gate: Gate | None = N
     """The result as JSON values, with a gate's where one was asked for."""
     from optimizer.gate.facts import facts as gate_facts
 
+    faults: Counter[str] = Counter()
+    splits = {split.value: _split(found, faults) for split, found in scored.evaluations.items()}
     return {
         "eval": config.name,
         "model": config.model.name,
         "stand_in": config.model.stand_in,
         "prompt": {"ref": scored.prompt.ref, "fingerprint": scored.prompt.fingerprint, "text": scored.prompt.text},
-        "splits": {split.value: _split(found) for split, found in scored.evaluations.items()},
+        "splits": splits,
         "look": scored.look,
-        "faults": _faults(scored),
+        "faults": dict(faults.most_common()),
         "clusters": [
             {
                 "id": cluster.id,
@@ -57,7 +60,7 @@ def facts(config: RunConfig, scored: Scored, tally: Tally, gate: Gate | None = N
                 "share": cluster.share,
                 "place": cluster.place,
                 "evidence": list(cluster.evidence),
-                "members": [failure.example.id for failure in cluster.members],
+                "members": [failure.id for failure in cluster.members],
             }
             for cluster in scored.clusters
         ],
@@ -67,29 +70,24 @@ def facts(config: RunConfig, scored: Scored, tally: Tally, gate: Gate | None = N
     }
 
 
-def _split(found: Evaluation) -> dict[str, Any]:
-    return {
-        "n": len(found.scored),
-        "score": found.mean,
-        "passed": sum(result.passed for result in found.results.values()),
-        "failed": [result.example for result in found.failures],
-        "errors": [
-            {"row": result.example, "kind": result.error.kind.value, "message": result.error.message}
-            for result in found.errors
-            if result.error is not None
-        ],
-    }
-
-
-def _faults(scored: Scored) -> dict[str, int]:
-    """How many rows failed each metric, and how many met each kind of error."""
-    found: Counter[str] = Counter()
-    for evaluation in scored.evaluations.values():
-        for result in evaluation.results.values():
-            if result.error is not None:
-                found[f"error: {result.error.kind.value}"] += 1
-            found.update(f"{score.metric} ({score.place or 'text'})" for score in result.scores if not score.passed)
-    return dict(found.most_common())
+def _split(found: Evaluation, faults: Counter[str]) -> dict[str, Any]:
+    """One split's figures, in one pass over its results; `faults` counts the rows that failed each metric or erred."""
+    scores = array("d")
+    passed = 0
+    failed: list[str] = []
+    errors: list[dict[str, str]] = []
+    for row, result in found.results.items():
+        if result.error is not None:
+            faults[f"error: {result.error.kind.value}"] += 1
+            errors.append({"row": row, "kind": result.error.kind.value, "message": result.error.message})
+            continue
+        scores.append(result.score or 0.0)
+        passed += result.passed
+        faults.update(f"{score.metric} ({score.place or 'text'})" for score in result.scores if not score.passed)
+        if not result.passed:
+            failed.append(row)
+    mean = sum(scores) / len(scores) if scores else None
+    return {"n": len(scores), "score": mean, "passed": passed, "failed": failed, "errors": errors}
 
 
 def page(facts: dict[str, Any]) -> Text:

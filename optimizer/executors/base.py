@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,8 +31,8 @@ class Job:
 class Executor(Protocol):
     """Runs rows side by side. Never sits inside the chain of one call."""
 
-    def map(self, target: Target, jobs: Sequence[Job]) -> AsyncGenerator[tuple[Job, Output | ModelError], None]:
-        """Run all jobs and yield each as it ends: an output, or this row's fault as a value.
+    def map(self, target: Target, jobs: Iterable[Job]) -> AsyncGenerator[tuple[Job, Output | ModelError], None]:
+        """Run all jobs, taken as there is room, and yield each as it ends: an output, or this row's fault as a value.
 
         Order of arrival is arbitrary; nothing may be decided by it. BudgetExceeded, ProviderError and StoreError
         end the iteration: no new job is started, those in flight are given time to end.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sized
 from dataclasses import dataclass
 
 from optimizer.errors import BudgetExceeded, ModelError
@@ -28,12 +28,12 @@ class LocalExecutor:
     patience: float = 60.0
     """The same where the budget ended: as long as an attempt may take."""
 
-    async def map(self, target: Target, jobs: Sequence[Job]) -> AsyncGenerator[_Row, None]:
+    async def map(self, target: Target, jobs: Iterable[Job]) -> AsyncGenerator[_Row, None]:
         """Run all jobs; see `Executor.map`.
 
         Close the iterator (`contextlib.aclosing`) where it is not read to its end.
         """
-        size = min(self.concurrency, len(jobs))
+        size = min(self.concurrency, len(jobs)) if isinstance(jobs, Sized) else self.concurrency
         crew = _Crew(target, size=size, drain=self.drain, patience=self.patience)
         crew.start(jobs)
         try:
@@ -61,7 +61,7 @@ class _Crew:
         self._room = asyncio.Semaphore(2 * size)
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, jobs: Sequence[Job]) -> None:
+    def start(self, jobs: Iterable[Job]) -> None:
         """Set the workers to work."""
         self._task = asyncio.create_task(self._run(jobs))
 
@@ -79,7 +79,7 @@ class _Crew:
         self._task.cancel()
         await asyncio.wait((self._task,))
 
-    async def _run(self, jobs: Sequence[Job]) -> None:
+    async def _run(self, jobs: Iterable[Job]) -> None:
         queue = iter(jobs)
         try:
             async with asyncio.TaskGroup() as group:
