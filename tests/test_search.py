@@ -312,6 +312,23 @@ def test_a_loser_is_dropped_early_and_a_winner_runs_to_the_end():
     assert not won.partial and len(won.evaluation.results) == 40 and won.gain == 0.0
 
 
+def test_asking_again_leaves_a_race_the_rows_to_come():
+    def answer(text: str, row: Example) -> str:
+        return "wrong" if "unlucky" in text and "Thank" not in text else "right"
+
+    bench, _, _ = bench_of(answer, world, size=40)
+    seed, unlucky = seed_prompt(), seed_prompt("unlucky")
+    purpose = Purpose(phase=Phase.SEARCH, split=Split.VAL, round=1)
+
+    async def go() -> Race:
+        incumbent = await bench.evaluator.evaluate(seed, bench.val, purpose)
+        bench.plan.limits[Phase.SEARCH] = len(bench.plan.asked[Phase.SEARCH]) + 45
+        return await race(bench, unlucky, seed, incumbent, purpose)
+
+    asyncio.run(go())
+    assert len(bench.plan.asked[Phase.SEARCH]) <= bench.plan.limits[Phase.SEARCH]
+
+
 def test_a_study_separates_a_good_edit_from_a_bad_one_and_stays_within_its_share():
     def answer(text: str, row: Example) -> str:
         number = int(row.inputs["q"].split()[-1])

@@ -83,6 +83,8 @@ async def settled(
     scored: tuple[Evaluation, Evaluation],
     rows: Sequence[Example],
     purpose: Purpose,
+    *,
+    reserved: int = 0,
 ) -> Changed:
     """Rows that changed for good; all that changed, where the plan cannot pay for asking again.
 
@@ -92,6 +94,7 @@ async def settled(
         scored: their results, on the same rows.
         rows: the rows, in their frozen order.
         purpose: what it is for.
+        reserved: requests of the plan that are spoken for.
     """
     (incumbent, challenger), (before, after) = sides, scored
     found = raw(before, after)
@@ -100,7 +103,8 @@ async def settled(
         lost = [row for row in rows if row.id in up]
         gone = [row for row in rows if row.id in down]
         cost = bench.evaluator.cost(apply(incumbent, [placebo]), lost)
-        if cost + bench.evaluator.cost(apply(challenger, [placebo]), gone) > bench.plan.left(purpose.phase):
+        cost += bench.evaluator.cost(apply(challenger, [placebo]), gone)
+        if cost + reserved > bench.plan.left(purpose.phase):
             break
         second = await again(bench, incumbent, lost, purpose, time)
         third = await again(bench, challenger, gone, purpose, time)

@@ -64,7 +64,9 @@ async def race(bench: Bench, candidate: Prompt, champion: Prompt, incumbent: Eva
         if number == len(parts) or found.discordant < LEAST_DISCORDANT or better > HOPELESS:
             continue
         before = incumbent.only([row.id for row in seen])
-        sure = await settled(bench, (champion, candidate), (before, evaluation), seen, purpose)
+        # The blocks to come were promised to this candidate before it began.
+        rest = bench.evaluator.cost(candidate, bench.val)
+        sure = await settled(bench, (champion, candidate), (before, evaluation), seen, purpose, reserved=rest)
         up, down = len(sure.up), len(sure.down)
         if up + down >= LEAST_DISCORDANT and posterior_better(up, down) <= HOPELESS:
             reason = f"dropped after {len(seen)} rows: {up} up, {down} down for good against the best so far"
