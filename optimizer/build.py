@@ -242,7 +242,9 @@ def _ends(root: Path, loaded: Loaded, meta: RunMeta, run_id: str) -> loop.Ends:
 
     return loop.Ends(
         look=look,
-        ship=lambda winner, outcome: ship(loaded.prompt, winner, outcome, run_id=run_id, folder=folder),
+        ship=lambda winner, outcome: ship(
+            loaded.prompt, winner, outcome, run_id=run_id, folder=folder, stand_in=meta.stand_in
+        ),
     )
 
 

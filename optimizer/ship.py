@@ -15,7 +15,9 @@ from optimizer.readers.provenance import EditRecord, Provenance, ScoreRecord
 from optimizer.readers.versions import list_versions, save_version, version_of
 
 
-def ship(seed: Prompt, winner: Prompt, outcome: Outcome, *, run_id: str, folder: Path) -> Decided:
+def ship(
+    seed: Prompt, winner: Prompt, outcome: Outcome, *, run_id: str, folder: Path, stand_in: bool = False
+) -> Decided:
     """Write the winner as the next version, and say where; a version with the same content is not written twice.
 
     A winner that is worse than its seed, or blocked, is kept in the run alone.
@@ -26,6 +28,7 @@ def ship(seed: Prompt, winner: Prompt, outcome: Outcome, *, run_id: str, folder:
         outcome: the verdict, the comparisons and the prices of the lines.
         run_id: goes into the provenance.
         folder: the folder that holds a folder a prompt.
+        stand_in: whether the offline stand-in gave the figures.
 
     Raises StoreError where the file cannot be written.
     """
@@ -33,7 +36,7 @@ def ship(seed: Prompt, winner: Prompt, outcome: Outcome, *, run_id: str, folder:
         return Decided(kind="not written", round=0, reason=f"the verdict is {outcome.verdict}: the seed stays")
     path = _same_content(winner, folder / winner.name)
     if path is None:
-        saved = save_version(winner, provenance(seed, winner, outcome, run_id), folder)
+        saved = save_version(winner, provenance(seed, winner, outcome, run_id, stand_in=stand_in), folder)
         path = folder / winner.name / f"v{saved.version}.yaml"
     version = version_of(path)
     return Decided(
@@ -44,7 +47,7 @@ def ship(seed: Prompt, winner: Prompt, outcome: Outcome, *, run_id: str, folder:
     )
 
 
-def provenance(seed: Prompt, winner: Prompt, outcome: Outcome, run_id: str) -> Provenance:
+def provenance(seed: Prompt, winner: Prompt, outcome: Outcome, run_id: str, *, stand_in: bool = False) -> Provenance:
     """Where the winner comes from: its edits with cluster and worth, its scores with intervals."""
     prices = {line.id: line for line in outcome.lines}
     edits = []
@@ -71,6 +74,7 @@ def provenance(seed: Prompt, winner: Prompt, outcome: Outcome, run_id: str) -> P
     return Provenance(
         parent=seed.ref,
         run=run_id,
+        stand_in=stand_in,
         edits=tuple(edits),
         scores=scores,
         sha256=winner.fingerprint,

@@ -125,6 +125,17 @@ def test_where_all_is_gone_the_origin_is_unknown(workspace: Path) -> None:
     assert "v3 unknown" in cli("blame", "triage@v3").out
 
 
+def test_a_version_says_that_a_stand_in_measured_it_when_its_run_is_gone(workspace: Path) -> None:
+    second = replace(WINNER, version=2)
+    save_version(
+        replace(THIRD, name="other"), provenance(second, THIRD, later(), "gone", stand_in=True), Path("prompts")
+    )
+    told = {line["id"]: line for line in cli("blame", "other@v1", "--json").json["lines"]}
+    assert told["L5"]["stand_in"] is True
+    (version,) = cli("log", "other", "--json").json
+    assert version["stand_in"] is True and "(stand-in)" in cli("log", "other").out
+
+
 def test_a_line_that_a_person_changed_says_so(workspace: Path) -> None:
     path = Path("prompts/triage/v2.yaml")
     path.write_text(path.read_text("utf-8").replace("Dates are day first.", "Dates are month first.", 1), "utf-8")

@@ -72,6 +72,17 @@ def test_every_row_has_one_fate_and_the_worst_comes_first(tmp_path: Path) -> Non
     assert facts["eval_sets"]["sealed"] == 2 and facts["looks"] == 0
 
 
+def test_rows_that_the_search_picked_get_no_interval(tmp_path: Path) -> None:
+    run_of(tmp_path, [(False, True)] * 10)
+    facts = compared(tmp_path)
+    train, val, test = (facts["splits"][split.value] for split in Split)
+    assert (train["n"], train["of"], train["picked"], train["ci"], train["p"]) == (4, 4, False, train["ci"], train["p"])
+    assert train["ci"] and train["p"] is not None
+    assert (val["n"], val["of"], val["picked"], val["ci"], val["p"]) == (3, 4, True, None, None)
+    assert test["picked"] is False, "nobody picks test rows: what is not there was not opened"
+    assert "picked by the search, so no interval" in " ".join(page(facts).plain.split())
+
+
 def test_figures_by_tag_and_check_and_per_call(tmp_path: Path) -> None:
     run_of(tmp_path, OUTCOMES)
     facts = compared(tmp_path)

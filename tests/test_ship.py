@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from optimizer.export.base import facts
 from optimizer.outcome import Verdict
 from optimizer.readers.prompts import load_version
 from optimizer.readers.versions import list_versions
@@ -35,3 +36,15 @@ def test_a_version_that_somebody_broke_does_not_stop_the_winner(tmp_path):
     (home / "v3.yaml").write_text("messages: [", encoding="utf-8")
     told = ship(SEED, WINNER, outcome(), run_id="r1", folder=tmp_path)
     assert told.figures["version"] == 4
+
+
+def test_a_version_keeps_that_a_stand_in_measured_it(tmp_path):
+    ship(SEED, WINNER, outcome(), run_id="r1", folder=tmp_path, stand_in=True)
+    loaded = load_version(next((tmp_path / WINNER.name).iterdir()))
+    assert loaded.provenance is not None and loaded.provenance.stand_in
+    assert facts(loaded.prompt, loaded.provenance)["provenance"]["stand_in"] is True
+
+
+def test_a_version_that_a_model_measured_says_nothing_of_a_stand_in(tmp_path):
+    ship(SEED, WINNER, outcome(), run_id="r1", folder=tmp_path)
+    assert "stand_in" not in next((tmp_path / WINNER.name).iterdir()).read_text(encoding="utf-8")

@@ -93,7 +93,9 @@ def _first(taken: Taken) -> Step:
 
 
 def _step(prompt: Prompt, origin: Provenance | None) -> Step:
-    return Step(prompt=prompt) if origin is None else _with_run(Step(prompt=prompt, edits=origin.edits, run=origin.run))
+    if origin is None:
+        return Step(prompt=prompt)
+    return _with_run(Step(prompt=prompt, edits=origin.edits, run=origin.run, stand_in=origin.stand_in))
 
 
 def _with_run(step: Step) -> Step:

@@ -144,7 +144,7 @@ def _of_run(run: str) -> Taken:
         seed = replace(seed, version=reader.meta.prompt_version)
         written = reader.decisions("written")
         version = written[-1].decided.figures.get("version") if written else None
-        origin = provenance(seed, winner, outcome, reader.id) if outcome else None
+        origin = provenance(seed, winner, outcome, reader.id, stand_in=reader.meta.stand_in) if outcome else None
         changed = winner.fingerprint != seed.fingerprint
         return Taken(
             prompt=replace(winner, version=version or winner.version),

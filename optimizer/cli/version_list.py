@@ -11,7 +11,7 @@ from optimizer.errors import StoreError, UserError
 from optimizer.outcome import Verdict
 from optimizer.readers.base import near
 from optimizer.readers.prompts import load_version
-from optimizer.readers.provenance import ScoreRecord
+from optimizer.readers.provenance import Provenance, ScoreRecord
 from optimizer.readers.versions import list_versions
 from optimizer.report.sheet import Sheet
 from optimizer.report.wording import counted, interval, percent, points
@@ -105,7 +105,7 @@ def _version(path: Path) -> dict[str, Any]:
     origin = loaded.provenance
     scores = origin.scores if origin else {}
     test = scores.get("test")
-    stand_in, losers = _of_run(origin.run, loaded.prompt.fingerprint) if origin and origin.run else (None, [])
+    stand_in, losers = _of_run(origin, loaded.prompt.fingerprint) if origin and origin.run else (None, [])
     return {
         "ref": loaded.prompt.ref,
         "path": str(path),
@@ -124,17 +124,17 @@ def _version(path: Path) -> dict[str, Any]:
     }
 
 
-def _of_run(run: str, winner: str) -> tuple[bool | None, list[dict[str, Any]]]:
-    """Whether a run's figures come from the stand-in, and its best trials that lost; (None, []) where it is gone."""
+def _of_run(origin: Provenance, winner: str) -> tuple[bool, list[dict[str, Any]]]:
+    """Whether a run's figures come from the stand-in, and its best trials that lost; none where it is gone."""
     try:
-        with RunReader(find.ROOT, run) as reader:
+        with RunReader(find.ROOT, origin.run) as reader:
             rows = reader.query(_LOSERS, winner, reader.meta.seed_prompt, MOST_LOSERS)
             names = ("round", "trial", "fingerprint", "rows", "val", "partial", "reason")
             losers = [dict(zip(names, row, strict=True)) for row in rows]
             return reader.meta.stand_in, [{**loser, "partial": bool(loser["partial"])} for loser in losers]
     except (UserError, StoreError):
         # Gone, damaged or of another workspace: the version says all that is known.
-        return None, []
+        return origin.stand_in, []
 
 
 _LOSERS = """

@@ -59,6 +59,8 @@ class Provenance:
     """Ref of the version before: `romeo-bob@v1`."""
     run: str = ""
     """Id of the run that made it."""
+    stand_in: bool = False
+    """True where the offline stand-in measured it: its figures say nothing of a real model."""
     edits: tuple[EditRecord, ...] = ()
     """Edits that made it from its parent."""
     scores: Mapping[str, ScoreRecord] = field(default_factory=dict)
@@ -110,6 +112,7 @@ class ProvenanceBlock(_Strict):
 
     parent: str = ""
     run: str = ""
+    stand_in: bool = False
     edits: list[_Edit] = []
     scores: dict[str, _Score] = {}
     sha256: str = ""
@@ -124,6 +127,7 @@ class ProvenanceBlock(_Strict):
         return Provenance(
             parent=self.parent,
             run=self.run,
+            stand_in=self.stand_in,
             edits=edits,
             scores=scores,
             sha256=self.sha256,
@@ -144,6 +148,7 @@ def block(provenance: Provenance) -> dict[str, Any]:
     return {
         "parent": provenance.parent or None,
         "run": provenance.run or None,
+        "stand_in": provenance.stand_in or None,
         "edits": [_filled(edit) for edit in provenance.edits] or None,
         "scores": {split: _filled(score) for split, score in provenance.scores.items()} or None,
         "sha256": provenance.sha256 or None,

@@ -63,8 +63,11 @@ def _split(found: Facts, *, whole: bool) -> str:
     fates = found["fates"]
     turned = f"fixed {fates['fixed']}, broken {fates['broken']}"
     caution = "optimistic" if found["optimistic"] else probability(found["p"])
+    if found["picked"]:
+        caution = "picked by the search, so no interval"
     scores = f"{percent(found['a'])} -> {percent(found['b'])}"
-    return f"{scores}  {points(found['gain'])} points {interval(found['ci'])}, {rows}, {turned}, {caution}"
+    gain = " ".join(part for part in (points(found["gain"]), "points", interval(found["ci"])) if part)
+    return f"{scores}  {gain}, {rows}, {turned}, {caution}"
 
 
 def _cost(sheet: Sheet, facts: Facts) -> None:

@@ -7,7 +7,7 @@ stays sealed.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -123,7 +123,7 @@ def paired(a: Side, b: Side, wanted: Wanted | None = None, *, limit: int | None 
         "split": wanted.split.value if wanted.split else None,
         "tag": wanted.tag,
         "fates": {fate: fates[fate] for fate in FATES},
-        "splits": _splits(a, b, asked),
+        "splits": _splits(a, b, asked, Counter(pair.b.split for pair in both)),
         "tags": _by(asked, lambda pair: pair.b.tags),
         "checks": _checks(asked),
         "per_call": {"a": _per_call([pair.a for pair in asked]), "b": _per_call([pair.b for pair in asked])},
@@ -156,8 +156,18 @@ def _side(side: Side, rows: int) -> dict[str, Any]:
     }
 
 
-def _splits(a: Side, b: Side, pairs: Sequence[Pair]) -> dict[str, Any]:
-    """Split -> paired figures. A run's own pair on all its rows has the figures that the run ended with."""
+def _splits(a: Side, b: Side, pairs: Sequence[Pair], ran: Mapping[Split, int]) -> dict[str, Any]:
+    """Split -> paired figures. A run's own pair on all its rows has the figures that the run ended with.
+
+    Where both ran on a part of train or val alone, the search picked those rows for how they came out: they are no
+    sample, so that they get neither interval nor p.
+
+    Args:
+        a: the first prompt.
+        b: the second.
+        pairs: the rows that are asked for.
+        ran: split -> rows that ran under both, asked for or not.
+    """
     found: dict[str, Any] = {}
     sizes = Counter(Split(split) for split, _ in contents(b.reader).values())
     for split in Split:
@@ -167,16 +177,18 @@ def _splits(a: Side, b: Side, pairs: Sequence[Pair]) -> dict[str, Any]:
         fates = Counter(pair.fate for pair in here)
         known = _as_ended(a, b, split)
         compared = known if known is not None and known.n == _scored(here) else _compared(a, here)
+        picked = split is not Split.TEST and ran[split] < sizes[split]
         found[split.value] = {
             "n": compared.n,
             "of": sizes[split],
             "a": compared.baseline,
             "b": compared.winner,
             "gain": compared.gain,
-            "ci": list(compared.ci),
-            "p": compared.p,
+            "ci": None if picked else list(compared.ci),
+            "p": None if picked else compared.p,
             "discordant": compared.discordant,
             "groups": compared.groups,
+            "picked": picked,
             "fates": {fate: fates[fate] for fate in FATES},
             "optimistic": split is not Split.TEST,
             "claim": split is Split.TEST and known is not None and compared is known,
