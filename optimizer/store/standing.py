@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import Any
 
@@ -12,13 +13,13 @@ from optimizer.store.reader import RunReader
 from optimizer.store.totals import Spending, spending
 
 
-def standing(reader: RunReader) -> dict[str, Any]:
+def standing(opened: Callable[[], RunReader]) -> dict[str, Any]:
     """Best prompt, what was spent, price of a call and what became of each cause, for the log's last line but one.
 
     A run that is too damaged to tell says so in `problem`, and nothing else: a session ends all the same.
     """
     try:
-        with reader.snapshot():
+        with opened() as reader, reader.snapshot():
             seed, best = reader.seed(), reader.best()
             pair = (
                 seed.fingerprint if seed else reader.meta.seed_prompt,

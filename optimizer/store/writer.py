@@ -74,9 +74,9 @@ class Session:
         head = (self.number, os.getpid(), _version(), self.config_text)
         return schema.SESSIONS.insert(*head, self.started, ended, told)
 
-    def line(self, name: str, **told: object) -> str:
-        """Its line in the log."""
-        return self.safe(log.line(name, {"session": self.number, **told}, self.now()))
+    def line(self, name: str, at: float, **told: object) -> str:
+        """Its line in the log, for what happened at Unix time `at`."""
+        return self.safe(log.line(name, {"session": self.number, **told}, at))
 
     def safe(self, line: str) -> str:
         """A line of the log without secrets, and without characters that would steer a terminal."""
@@ -98,7 +98,7 @@ class RunWriter:
         self._log = log.Log(session.folder.log)
         self._commits = Commits(db, session.folder.database, self._log)
         began = session.line(
-            "session began", run=self.id, pid=os.getpid(), lost=self.repaired.lost, about=self._about()
+            "session began", session.started, run=self.id, pid=os.getpid(), lost=self.repaired.lost, about=self._about()
         )
         self._commits.put((), began)
         self._closed = False
@@ -199,10 +199,10 @@ class RunWriter:
         told = str(error) if isinstance(error, OptimizerError) else None
         try:
             execute(self._db, *kept_totals(self._db, self._session.number))
-            execute(self._db, *self._session.row(ended=self._session.now(), error=told))
-            with self.reader() as reader:
-                stands = self._session.line("standing", **standing(reader))
-            self._log.write([stands, self._session.line("session ended", error=told)])
+            ended = self._session.now()
+            execute(self._db, *self._session.row(ended=ended, error=told))
+            stands = self._session.line("standing", ended, **standing(self.reader))
+            self._log.write([stands, self._session.line("session ended", ended, error=told)])
             # One plain file, which can be copied, and read where nothing may be written. A reader may forbid it: then
             # the log of changes stays beside it, and nothing is lost.
             self._db.execute("PRAGMA busy_timeout = 0")
