@@ -67,12 +67,16 @@ class EvalSet:
         return digest.hexdigest()
 
 
+# Made once: `json.dumps` would make one at every call, and each request has its key from here.
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+
+
 def canonical_json(value: object) -> str:
     """JSON with sorted keys and no spaces: equal values give equal text.
 
     Raises ValueError for NaN and infinities.
     """
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return _CANONICAL.encode(value)
 
 
 def content_id(inputs: Mapping[str, Any], expected: object) -> str:

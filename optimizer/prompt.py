@@ -14,7 +14,8 @@ from typing import Any
 from optimizer.dataset import Example, canonical_json, display
 from optimizer.errors import UserError
 
-KEEP = re.compile(r"[ \t]*<!-- keep -->[ \t]*(?=\r?\Z)")
+_MARK = "<!-- keep -->"
+KEEP = re.compile(rf"[ \t]*{_MARK}[ \t]*(?=\r?\Z)")
 """A user's lock on a line; stripped when the prompt is rendered. A line of a CRLF file ends in `\\r`."""
 VARIABLE = re.compile(r"\{\{[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*\}\}")
 """`{{ name }}`: a variable where `name` is declared, literal text where it is not."""
@@ -44,12 +45,12 @@ class Line:
     @property
     def locked(self) -> bool:
         """True where the user forbids changes to this line."""
-        return KEEP.search(self.text) is not None
+        return _MARK in self.text and KEEP.search(self.text) is not None
 
     @property
     def content(self) -> str:
         """The text as it is rendered: without the keep mark."""
-        return KEEP.sub("", self.text)
+        return KEEP.sub("", self.text) if _MARK in self.text else self.text
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -261,6 +262,8 @@ def demo_template(prompt: Prompt) -> str:
 
 def fill(text: str, declared: frozenset[str], values: Mapping[str, Any]) -> str:
     """Substitute declared variables in one pass."""
+    if "{{" not in text:
+        return text
 
     def value(match: re.Match[str]) -> str:
         name = match.group(1)

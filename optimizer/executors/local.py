@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Sized
 from dataclasses import dataclass
 
@@ -45,6 +46,41 @@ class LocalExecutor:
             raise crew.fault
 
 
+class _Room:
+    """A semaphore that hands each place straight to who waits longest.
+
+    `asyncio.Semaphore` looks through all who were woken and have not run yet: with 128 workers that was a fifth of the
+    time of a rerun from the cache.
+    """
+
+    def __init__(self, places: int) -> None:
+        self._places = places
+        self._waiting: deque[asyncio.Future[None]] = deque()
+
+    async def acquire(self) -> None:
+        """Take a place, once there is one."""
+        if self._places:
+            self._places -= 1
+            return
+        place: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(place)
+        try:
+            await place
+        except asyncio.CancelledError:
+            if place.done() and not place.cancelled():
+                self.release()
+            raise
+
+    def release(self) -> None:
+        """Give a place back."""
+        while self._waiting:
+            place = self._waiting.popleft()
+            if not place.done():
+                place.set_result(None)
+                return
+        self._places += 1
+
+
 class _Crew:
     """The workers of one `map`."""
 
@@ -58,7 +94,7 @@ class _Crew:
         self._stopped = False
         self._done: asyncio.Queue[_Row | None] = asyncio.Queue()
         # Rows under way and rows done but not taken yet: a slow consumer holds the workers back.
-        self._room = asyncio.Semaphore(2 * size)
+        self._room = _Room(2 * size)
         self._task: asyncio.Task[None] | None = None
 
     def start(self, jobs: Iterable[Job]) -> None:

@@ -91,9 +91,14 @@ def _generic(origin: Any, args: tuple[Any, ...], hint: Any) -> Codec:
 def _dataclass(cls: type) -> Codec:
     hints = typing.get_type_hints(cls)
     fields = [(field.name, codec(hints[field.name])) for field in dataclasses.fields(cls) if field.init]
+    # Most fields are JSON values as they are; every result of a run comes by here.
+    changed = [(name, part.encode) for name, part in fields if part.encode is not _same]
 
     def encode(value: Any) -> dict[str, Any]:
-        return {name: part.encode(getattr(value, name)) for name, part in fields}
+        found = {name: getattr(value, name) for name, _ in fields}
+        for name, convert in changed:
+            found[name] = convert(found[name])
+        return found
 
     def decode(value: Mapping[str, Any]) -> Any:
         return cls(**{name: part.decode(value[name]) for name, part in fields if name in value})
@@ -106,7 +111,7 @@ def _same(value: Any) -> Any:
 
 
 def _unless_none(function: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    return lambda value: None if value is None else function(value)
+    return function if function is _same else lambda value: None if value is None else function(value)
 
 
 def plain(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 
 try:
@@ -65,6 +66,22 @@ class Claims:
                 fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _place(key))
             except OSError:
                 return  # No locks here.
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One claim, held inside `async with`."""
+
+    claims: Claims
+    """Whose."""
+    key: str
+    """Of what."""
+
+    async def __aenter__(self) -> None:
+        await self.claims.take(self.key)
+
+    async def __aexit__(self, *_: object) -> None:
+        self.claims.give_back(self.key)
 
 
 def _place(key: str) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 from optimizer.results import Completion, Usage
 
 _DIGITS = 64
+_ENCODER = json.JSONEncoder(separators=(",", ":"))
 
 
 class TamperedRow(ValueError):
@@ -25,7 +26,7 @@ def encode(key: str, completion: Completion) -> str:
         "latency": completion.latency,
         "finish_reason": completion.finish_reason,
     }
-    body = json.dumps(fields, separators=(",", ":"))
+    body = _ENCODER.encode(fields)
     return _digest(key, body) + body
 
 

@@ -10,8 +10,8 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from optimizer import locked
 from optimizer.errors import StoreError
 from optimizer.models.cache import folder as files
 from optimizer.models.cache.aside import Aside
-from optimizer.models.cache.claims import Claims
+from optimizer.models.cache.claims import Claim, Claims
 from optimizer.models.cache.codec import TamperedRow, decode, encode
 from optimizer.models.cache.table import Reading
 from optimizer.models.cache.writer import Writer
@@ -143,14 +143,9 @@ class CompletionCache:
         if written is not None:
             await asyncio.wait((written,))
 
-    @asynccontextmanager
-    async def claimed(self, key: str) -> AsyncIterator[None]:
+    def claimed(self, key: str) -> Claim:
         """Keep other processes from asking for a key meanwhile; waits for one that does. Look at the table inside."""
-        await self._claims.take(key)
-        try:
-            yield
-        finally:
-            self._claims.give_back(key)
+        return Claim(self._claims, key)
 
     def stats(self) -> CacheStats:
         """Count the entries and measure the files."""
