@@ -41,10 +41,11 @@ from optimizer.failures import Cluster, Failure  # noqa: E402
 from optimizer.models.base import Request  # noqa: E402
 from optimizer.outcome import LineWorth, Outcome, Phase, Role, Trial, Verdict  # noqa: E402
 from optimizer.prompt import Prompt, build, prepare  # noqa: E402
+from optimizer.redaction import Scrubber  # noqa: E402
 from optimizer.results import CallError, Completion, Evaluation, Result, Score, Usage  # noqa: E402
 from optimizer.ship import ship  # noqa: E402
 from optimizer.stats import compare  # noqa: E402
-from optimizer.store import RunMeta, Scrubber, open_run, run_folder  # noqa: E402
+from optimizer.store import RunMeta, open_run, run_folder  # noqa: E402
 from optimizer.store.commits import execute  # noqa: E402
 from optimizer.store.meta import content_hash  # noqa: E402
 from optimizer.store.rows import ANSWERED, Rows  # noqa: E402

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from optimizer.config import Prefer, RunConfig
-from optimizer.dataset import EvalSet, Split, groups_of
+from optimizer.dataset import EvalSet, Split, canonical_json, groups_of
 from optimizer.errors import ConfigError, DataError
 from optimizer.events import Decided
 from optimizer.intervals import effective_rows
@@ -19,6 +19,7 @@ from optimizer.readers.base import shown
 from optimizer.readers.evalset import guarded, keep_splits, load_eval_set
 from optimizer.readers.prompts import check_variables, load_prompt
 from optimizer.readers.rows import Ledger
+from optimizer.redaction import namer
 from optimizer.stats import bundles_of, minimum_detectable_gain
 from optimizer.store.meta import RunMeta, describe, metric_name
 from optimizer.tokens import prompt_tokens
@@ -80,6 +81,7 @@ def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
     if regressions := guarded(config, evalset):
         config = replace(config, protect=tuple(dict.fromkeys((*config.protect, *regressions))))
     prompt = load_prompt(config.prompt, ledger.fields)
+    _refuse_secrets(config, prompt, evalset)
     odd = check_variables(prompt, evalset.examples, str(config.prompt))
     warnings = (*ledger.warnings, *odd, *_shown_rows(config, prompt, evalset), *_idle_repeats(config, prompt))
     try:
@@ -100,6 +102,17 @@ def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
         warnings=warnings,
         protected=safe,
     )
+
+
+def _refuse_secrets(config: RunConfig, prompt: Prompt, evalset: EvalSet) -> None:
+    """Prompt and rows go to the provider, into files and into production: no key of the user's may stand in them."""
+    named, remedy = namer(), "(take it out, and make a new key: this one was about to be sent)"
+    if variable := named(prompt.canonical()):
+        raise ConfigError(f"{shown(config.prompt)}: holds the value of {variable} {remedy}")
+    for row in evalset.examples:
+        values = [row.id, dict(row.inputs), row.expected, list(row.tags), row.group]
+        if variable := named(canonical_json(values)):
+            raise ConfigError(f"{shown(config.data.path)}: row {row.id} holds the value of {variable} {remedy}")
 
 
 def _shown_rows(config: RunConfig, prompt: Prompt, evalset: EvalSet) -> Iterator[str]:

@@ -13,6 +13,7 @@ from optimizer.prompt import Prompt
 from optimizer.readers.prompts import load_prompt
 from optimizer.readers.provenance import EditRecord, Provenance, ScoreRecord
 from optimizer.readers.versions import list_versions, save_version, version_of
+from optimizer.redaction import Scrubber
 
 
 def ship(
@@ -50,6 +51,8 @@ def ship(
 def provenance(seed: Prompt, winner: Prompt, outcome: Outcome, run_id: str, *, stand_in: bool = False) -> Provenance:
     """Where the winner comes from: its edits with cluster and worth, its scores with intervals."""
     prices = {line.id: line for line in outcome.lines}
+    # A cause is named after what rows hold.
+    scrub = Scrubber().text
     edits = []
     demos = {demo.id for demo in (*seed.demos, *winner.demos)}
     for line_id, old, new in changed_lines(seed, winner):
@@ -60,7 +63,7 @@ def provenance(seed: Prompt, winner: Prompt, outcome: Outcome, run_id: str, *, s
                 op=f"{op}_{'demo' if line_id in demos else 'line'}",
                 line=line_id,
                 text=new.text if new else None,
-                cluster=price.cluster if price else "",
+                cluster=scrub(price.cluster) if price else "",
                 worth=price.worth if price else None,
                 ci=price.ci if price else None,
                 label=price.label if price and price.worth is not None else "",

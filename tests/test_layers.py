@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # 1 pure
     (
         *("intervals", "repeats", "stats", "budget", "plan", "verdict", "protect", "front"),
-        *("wording", "phrasing", "causes", "lifecycle", "locked"),
+        *("wording", "phrasing", "causes", "lifecycle", "locked", "redaction"),
     ),
     # 2 the outside world
     ("models", "metrics", "targets", "executors", "store"),

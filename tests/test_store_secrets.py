@@ -7,7 +7,8 @@ import pytest
 from optimizer.events import CallEnded, CallSaved, CallSent, CandidateMade, Decided, ResultKnown
 from optimizer.outcome import Phase, Role
 from optimizer.prompt import build
-from optimizer.store import RunReader, Scrubber, open_run
+from optimizer.redaction import Scrubber
+from optimizer.store import RunReader, open_run
 from tests.sample_run import RUN, completion, emit, evalset, events, meta, result
 
 KEY = "canary-value-0123456789"

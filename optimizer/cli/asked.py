@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from optimizer.config import ModelSpec
 from optimizer.models.base import Request
 from optimizer.prompt import Prompt, prepare
-from optimizer.store.secrets import Scrubber
+from optimizer.redaction import Scrubber
 
 if TYPE_CHECKING:
     from optimizer.dataset import Example

@@ -19,7 +19,7 @@ WORKSPACE = Path(".optimizer")
 
 def report(error: BaseException, arguments: Sequence[str]) -> str:
     """Write the crash report; returns the line that tells of it."""
-    from optimizer.store.secrets import Scrubber
+    from optimizer.redaction import Scrubber
 
     scrub = Scrubber().text
     what = out.one_line(scrub(f"{type(error).__name__}: {error}"))[:200]

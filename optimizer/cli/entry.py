@@ -68,7 +68,7 @@ def told(error: BaseException, arguments: Sequence[str]) -> int:
 
 
 def _scrubbed(text: str) -> str:
-    from optimizer.store.secrets import Scrubber
+    from optimizer.redaction import Scrubber
 
     return Scrubber().text(text)
 

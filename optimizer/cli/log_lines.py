@@ -9,8 +9,8 @@ from contextlib import contextmanager
 
 from optimizer.cli.log_levels import LogLevel
 from optimizer.events import Event
+from optimizer.redaction import Scrubber
 from optimizer.store.log import log_line, visible
-from optimizer.store.secrets import Scrubber
 
 Say = Callable[[str], object]
 """Takes one line for people."""

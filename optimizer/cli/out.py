@@ -62,7 +62,7 @@ def page(text: Text, *, paged: bool = True) -> None:
         styled = io.StringIO()
         console(styled, width=WIDEST, color=True).print(text)
         body = styled.getvalue()
-    if not (paged and _is_too_long(body) and _through_pager(body)):
+    if not (paged and _is_too_long(body) and _through_pager(without_secrets(body))):
         _log(sys.stdout, body)
 
 
@@ -149,9 +149,17 @@ def _log(stream: TextIO | None, text: str) -> None:
     _write(stream, defused(text) if in_actions() else text)
 
 
+def without_secrets(text: str) -> str:
+    """The text without the values of the environment's secrets: the last net, under those of what is stored."""
+    from optimizer.redaction import Scrubber
+
+    return Scrubber().values(text)
+
+
 def _write(stream: TextIO | None, text: str) -> None:
     if stream is None:
         return
+    text = without_secrets(text)
     try:
         stream.write(text)
         stream.flush()

@@ -254,5 +254,5 @@ def _text(lines: Styled) -> Any:
 
     text = Text(no_wrap=True, overflow="ellipsis")
     for number, (line, style) in enumerate(lines):
-        text.append(("\n" if number else "") + clean(line), style=style)
+        text.append(("\n" if number else "") + clean(out.without_secrets(line)), style=style)
     return text

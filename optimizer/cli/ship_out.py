@@ -92,6 +92,6 @@ def _show(patch: Patch) -> None:
 
 def _diff(patch: Patch) -> str:
     """The diff without secrets, which may stand beside the key."""
-    from optimizer.store.secrets import Scrubber
+    from optimizer.redaction import Scrubber
 
     return Scrubber().text(patch.diff())

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from optimizer.dataset import Example, Split
 from optimizer.outcome import Comparison, LineWorth, Outcome, Verdict
 from optimizer.prompt import Prompt
+from optimizer.redaction import Scrubber
 from optimizer.report.sheet import STAND_IN
 from optimizer.results import Evaluation, Result
 from optimizer.store.figures import PerCall, flips, per_call
 from optimizer.store.reader import RunReader, RunStatus
-from optimizer.store.secrets import Scrubber
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

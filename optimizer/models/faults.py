@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from email.utils import parsedate_to_datetime
 
 from optimizer.errors import ErrorKind
+from optimizer.redaction import Scrubber, forms
 
 LONGEST_MESSAGE = 300
 """Characters of a provider's own words that an error keeps."""
@@ -27,8 +28,6 @@ _KINDS = {
 _KEY_LIKE = re.compile(r"\b(?:sk|gsk|xai)[-_][\w*.…-]{6,}|\bAIza[\w-]{10,}|\bBearer\s+\S+")
 _INNARDS = re.compile(r" ssl:(?:<[^>]*>|\w+)|(?<=\w) object at 0x[0-9a-f]+")
 """What clients tell of their own objects."""
-SHORTEST_SECRET = 8
-"""A key below this many characters is a placeholder, and would black out plain words."""
 _CONTROL = re.compile(
     r"\x1b\[[0-9;?]*[A-Za-z]|"
     r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\u2028\u2029\u2066-\u2069\ufeff\ud800-\udfff]+"
@@ -45,6 +44,11 @@ def kind_of(status: int, code: object = None) -> ErrorKind:
     if status >= 500:
         return ErrorKind.INTERNAL_SERVER
     return _KINDS.get(status, ErrorKind.BAD_REQUEST)
+
+
+def redirected(headers: Mapping[str, str]) -> str:
+    """What a redirect comes to: it is never followed, since the key would go along."""
+    return f"redirects to {headers.get('location', 'nowhere')}: set base_url to the final address"
 
 
 def retry_after(headers: Mapping[str, str], now: float | None = None) -> float | None:
@@ -82,9 +86,10 @@ def _seconds(text: str | None) -> float | None:
 
 def one_line(text: str, secrets: Iterable[str] = ()) -> str:
     """A provider's words, fit for an error: one line, no control characters, no key, not too long."""
-    for secret in secrets:
-        if len(secret) >= SHORTEST_SECRET:
-            text = text.replace(secret, "[key]")
+    for form in forms(secrets):
+        text = text.replace(form, "[key]")
+    # Before it is cut, since half a key is not known for one any more.
+    text = Scrubber().values(text)
     text = _INNARDS.sub("", _KEY_LIKE.sub("[key]", _CONTROL.sub(" ", text)))
     text = " ".join(text.split())
     return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 3] + "..."

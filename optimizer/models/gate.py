@@ -1,4 +1,7 @@
-"""The one gate for every paid call: `cache(single_flight(retry(limit(breaker(budget(timed(provider)))))))`."""
+"""The one gate for every paid call.
+
+`cache(single_flight(retry(limit(breaker(budget(timed(redacted(provider))))))))`.
+"""
 
 from __future__ import annotations
 
@@ -17,8 +20,10 @@ from optimizer.models.budgeted import Budgeted
 from optimizer.models.cache import Cached, CompletionCache
 from optimizer.models.limit import Limit
 from optimizer.models.prices import list_price
+from optimizer.models.redacted import Redacted
 from optimizer.models.retry import Retry, Timed
 from optimizer.models.single_flight import SingleFlight
+from optimizer.redaction import Scrubber
 from optimizer.results import Completion
 
 Providers = Mapping[tuple[str, str | None], Model]
@@ -71,7 +76,7 @@ def gate(
         terms: concurrency, retries, deadline.
     """
     terms = terms or Terms()
-    timed = Timed(provider, terms.clock)
+    timed = Timed(Redacted(provider, Scrubber()), terms.clock)
     paid = Budgeted(timed, budget=budget, sink=sink, prices=prices or {})
     guarded = Breaker(paid, concurrency=terms.concurrency, retries=terms.retries)
     limited = Limit(guarded, most=terms.concurrency, clock=terms.clock, sleep=terms.sleep)

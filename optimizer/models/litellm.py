@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import json
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from optimizer.errors import ConfigError, ErrorKind, ModelError
 from optimizer.models.base import Request, check_usable, usage_of
-from optimizer.models.faults import SHORTEST_SECRET, kind_of, one_line, retry_after
+from optimizer.models.faults import kind_of, one_line, redirected, retry_after
+from optimizer.redaction import SHORTEST
 from optimizer.results import Completion
 
 _STAND_IN = ("offline", "offline:perfect")
@@ -37,6 +40,7 @@ _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 _SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 _NOT_A_REPLY = "Empty or invalid response"
 """How litellm begins to say that a 200 was no chat completion."""
+_OURS: ContextVar[bool] = ContextVar("a call of ours", default=False)
 
 
 class LiteLLMModel:
@@ -51,6 +55,7 @@ class LiteLLMModel:
         """Send one request and read its answer. Raises ModelError; never repeats anything."""
         started = time.perf_counter()
         fault: ModelError | None = None
+        ours = _OURS.set(True)
         try:
             reply = await self._litellm.acompletion(
                 **request.params,
@@ -62,6 +67,8 @@ class LiteLLMModel:
             )
         except Exception as error:  # its own classes, the openai package's, httpx's and bare ones
             fault = fault_of(error, self._secrets)
+        finally:
+            _OURS.reset(ours)
         # Raised out here: the exceptions carry the request's headers, and so the key.
         if fault is not None:
             raise fault
@@ -109,7 +116,26 @@ def _imported() -> Any:
     import litellm
 
     litellm.suppress_debug_info = True
+    _stay_put()
     return litellm
+
+
+def _stay_put() -> None:
+    """Let no call of ours be redirected: httpx takes `Authorization` off at another host, and no other key's header."""
+    import httpx
+
+    for client in (httpx.AsyncClient, httpx.Client):
+        if not hasattr(client.send, "stays_put"):
+            client.send = _staying(client.send)  # type: ignore[method-assign]
+
+
+def _staying(send: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(send)
+    def stay(client: Any, request: Any, **options: Any) -> Any:
+        return send(client, request, **(options | {"follow_redirects": False} if _OURS.get() else options))
+
+    stay.stays_put = True  # type: ignore[attr-defined]
+    return stay
 
 
 def fault_of(error: BaseException, secrets: Sequence[str] = ()) -> ModelError:
@@ -122,6 +148,8 @@ def fault_of(error: BaseException, secrets: Sequence[str] = ()) -> ModelError:
     for inner in reversed(chain):
         response = _response(inner)
         if response is not None:
+            if 300 <= response.status_code < 400:
+                message = one_line(f"{response.status_code} {redirected(response.headers)}", secrets)
             kind = kind_of(response.status_code, _code(response))
             return ModelError(kind, message, status=response.status_code, retry_after=retry_after(response.headers))
     kind, status = _without_response(error, chain)
@@ -203,5 +231,5 @@ def _secrets() -> tuple[str, ...]:
     return tuple(
         value
         for name, value in os.environ.items()
-        if len(value) >= SHORTEST_SECRET and any(word in name.upper() for word in _SECRET_NAMES)
+        if len(value) >= SHORTEST and any(word in name.upper() for word in _SECRET_NAMES)
     )

@@ -15,17 +15,21 @@ from urllib.request import getproxies, proxy_bypass
 
 from optimizer.errors import ConfigError, ErrorKind, ModelError
 from optimizer.models.base import Request, check_usable, usage_of
-from optimizer.models.faults import kind_of, one_line, retry_after
+from optimizer.models.faults import kind_of, one_line, redirected, retry_after
 from optimizer.results import Completion, Usage
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
+    from aiohttp import ClientResponse, ClientSession
 
 DEFAULT_BASE_URL = "https://api.openai.com/v1"
 KEY_VARIABLE = "OPENAI_API_KEY"
 CONNECT_SECONDS = 10.0
 """How long a connection may take to come about; the answer's time is the retry loop's affair."""
 KEEPALIVE_SECONDS = 30.0
+MOST_BYTES = 16 * 1024 * 1024
+"""Size of an answer, unpacked, beyond which it is not read on."""
+_START = 4000
+"""Bytes of a body that is quoted; more than are shown, so that no key in it is cut before it is known for one."""
 USER_AGENT = "prompt-refinement-optimizer"
 
 
@@ -61,7 +65,7 @@ class OpenAIModel:
                 self._endpoint.url, data=_body(request), proxy=self._endpoint.proxy, allow_redirects=False
             )
             async with posted as response:
-                status, headers, raw = response.status, response.headers, await response.read()
+                status, headers, raw = response.status, response.headers, await _body_of(response)
         except TimeoutError:
             fault = self._fault(ErrorKind.TIMEOUT, f"no connection within {CONNECT_SECONDS:.0f} s")
         except (ClientError, OSError) as error:
@@ -69,6 +73,8 @@ class OpenAIModel:
         # Raised out here: aiohttp's errors carry the request's headers, and so the key.
         if fault is not None:
             raise fault
+        if raw is None:
+            raise self._fault(ErrorKind.MALFORMED, f"an answer of more than {MOST_BYTES:,} bytes", status=status)
         if status != 200:
             raise self._refusal(status, raw, headers)
         return self._read(raw, time.perf_counter() - started)
@@ -92,7 +98,7 @@ class OpenAIModel:
     def _refusal(self, status: int, raw: bytes, headers: Mapping[str, str]) -> ModelError:
         message, code = _complaint(raw)
         if 300 <= status < 400:
-            message = f"redirects to {headers.get('location', 'nowhere')}: set base_url to the final address"
+            message = redirected(headers)
         kind = kind_of(status, code)
         return self._fault(kind, message, status=status, wait=retry_after(headers))
 
@@ -141,7 +147,7 @@ def endpoint_of(base_url: str | None, key: str | None = None) -> Endpoint:
     if parts.username or parts.password:
         raise ConfigError(f"base_url holds a password: put the key for {parts.hostname} into {KEY_VARIABLE}")
     key = (key if key is not None else os.environ.get(KEY_VARIABLE, "")).strip() or None
-    if key is None and not _on_this_machine(parts.hostname):
+    if key is None and not on_this_machine(parts.hostname):
         raise ConfigError(f"{KEY_VARIABLE} is not set: {parts.hostname} needs an API key in that variable")
     if key is not None and not (key.isascii() and key.isprintable()):
         raise ConfigError(f"{KEY_VARIABLE} holds characters that no API key has: set it anew")
@@ -168,6 +174,19 @@ def parse(reply: Any, latency: float) -> Completion | None:
     if not text and isinstance(message.get("refusal"), str):
         text, finish = message["refusal"], "content_filter"
     return Completion(text=text, usage=usage, latency=latency, finish_reason=finish)
+
+
+async def _body_of(response: ClientResponse) -> bytes | None:
+    """The whole body; None where it is too long."""
+    parts: list[bytes] = []
+    size = 0
+    async for part in response.content.iter_any():
+        size += len(part)
+        if size > MOST_BYTES:
+            response.close()
+            return None
+        parts.append(part)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _body(request: Request) -> bytes:
@@ -214,10 +233,11 @@ def _why(error: Exception) -> str:
 
 
 def _start(raw: bytes) -> str:
-    return raw[:200].decode("utf-8", "replace") or "an empty body"
+    return raw[:_START].decode("utf-8", "replace") or "an empty body"
 
 
-def _on_this_machine(host: str) -> bool:
+def on_this_machine(host: str) -> bool:
+    """True for an address that no packet to leaves this machine."""
     if host == "localhost":
         return True
     try:
@@ -228,6 +248,6 @@ def _on_this_machine(host: str) -> bool:
 
 def _proxy(parts: SplitResult) -> str | None:
     host = parts.hostname or ""
-    if _on_this_machine(host) or proxy_bypass(host):
+    if on_this_machine(host) or proxy_bypass(host):
         return None
     return getproxies().get(parts.scheme)

@@ -21,6 +21,7 @@ from optimizer.mutate.limits import (
     variables_of,
 )
 from optimizer.prompt import KEEP, Demo, Prompt, demo_messages, demo_template, seen
+from optimizer.redaction import LOOKS, Scrubber
 from optimizer.tokens import prompt_tokens
 
 COPIED_WORDS = 8
@@ -32,7 +33,12 @@ LONGEST_REWRITE = 1500
 WORD = re.compile(r"\w+(?:['’]\w+)*")
 PIECE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]|[^\W\u2e80-\u9fff\uf900-\ufaff]+")
 """A word, or one sign of a script that writes no spaces."""
-LINK = re.compile(r"(?:(?:https?|ftp)://|www\.)\S*|\b[\w.+-]+@[\w-]+\.\w{2,}|\bjavascript:", re.IGNORECASE)
+LINK = re.compile(
+    r"(?:\b[a-z][a-z0-9+.-]*:)?//[\w\[]\S*|\bwww\.\S*|\b(?:data|file|javascript|mailto|tel|vbscript):\S+|"
+    r"\b[\w.+-]+@[\w-]+\.\w{2,}|\b(?:\d{1,3}\.){3}\d{1,3}\b|"
+    r"\b(?:[\w-]+\.)+(?:[a-z]{2,}/\w|(?:ai|app|biz|cn|co|com|dev|eu|example|info|io|me|net|org|ru|tk|top|uk|xyz)\b)\S*",
+    re.IGNORECASE,
+)
 KEY_LIKE = re.compile(r"\b(?:sk|pk|rk|ghp|gho|xox[abp])[-_][A-Za-z0-9_-]{8,}|\bAKIA[0-9A-Z]{12,}|\b[0-9a-f]{32,}\b")
 BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -254,15 +260,16 @@ def _unsafe(text: str, prompt: Prompt, within: frozenset[str] = frozenset()) -> 
     """
     if any(_hidden(character) for character in text if character not in within):
         return "it holds invisible or control characters"
-    for pattern, what in ((LINK, "a link or address"), (KEY_LIKE, "something like a key")):
+    for pattern, what in ((LINK, "a link or address"), (KEY_LIKE, "something like a key"), (LOOKS, "a key")):
         if _found(pattern, text) - _found(pattern, prompt.text):
             return f"it brings in {what}"
-    return None
+    return "it holds a secret of the environment" if Scrubber().values(text) != text else None
 
 
 def _found(pattern: re.Pattern[str], text: str) -> set[str]:
-    """Whole matches, without the punctuation that a sentence puts behind them."""
-    return {match.group(0).rstrip(".,;:!?)]}>'\"`") for match in pattern.finditer(text)}
+    """Whole matches, without the punctuation that a sentence puts behind them; in wide letters too."""
+    plain = unicodedata.normalize("NFKC", text)
+    return {match.group(0).rstrip(".,;:!?)]}>'\"`") for match in pattern.finditer(plain)}
 
 
 def _runs(text: str) -> Iterable[tuple[str, ...]]:

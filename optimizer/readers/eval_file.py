@@ -21,6 +21,17 @@ _SECRET = re.compile(
     re.IGNORECASE,
 )
 
+_STEERS = re.compile(
+    r"(api_|azure_|runtime_|_)?(base|base_url|endpoint|host|hostname)|.*_endpoint|api_type|custom_llm_provider|"
+    r"((default|extra)_)?headers|prox(y|ies)|.*ssl_verify|verify|(http_)?client|model(_list)?|messages|stream|"
+    r"num_retries|max_retries|(request_|force_)?timeout|.*fallbacks?(_dict)?|mock_.*|.*callbacks?|logger_fn|litellm_.*",
+    re.IGNORECASE,
+)
+"""Parameters that litellm or a client would take for its own: they say where a call goes, or who answers it."""
+_REGION = re.compile(r".*(region(_name)?|location)", re.IGNORECASE)
+_REGION_NAME = re.compile(r"[A-Za-z0-9-]{1,40}")
+"""A region becomes part of a host's name."""
+
 
 def _text(value: str) -> str:
     if not value.strip():
@@ -53,15 +64,26 @@ def _endpoint(value: str) -> str:
 
 
 def check_params(value: dict[str, Any]) -> dict[str, Any]:
-    """Parameters of a call, as they are. Raises ValueError for a name that looks like a secret's.
+    """Parameters of a call, as they are.
 
-    Further in, a name is one where it has text: headers are refused, and a JSON Schema may know a `password`.
+    Raises ValueError for a name that looks like a secret's, and for one that would say where the call goes: whoever
+    writes a prompt or an eval file must not have the key sent elsewhere. Further in, a name is a secret's where it has
+    text: a JSON Schema may know a `password`.
     """
+    _check_names(value)
+    for key, inner in value.items():
+        if _STEERS.fullmatch(key):
+            raise ValueError(f"{key!r} is no parameter of a call; the model's block has `name` and `base_url`")
+        if _REGION.fullmatch(key) and not (isinstance(inner, str) and _REGION_NAME.fullmatch(inner)):
+            raise ValueError(f"{key!r} is no name of a region; write one such as us-east-1")
+    return value
+
+
+def _check_names(value: Mapping[str, Any]) -> None:
     for key, inner in value.items():
         if _SECRET.search(key):
             raise ValueError(f"{key!r} looks like a secret; put keys into the environment")
         _check_inside(inner)
-    return value
 
 
 def _check_inside(value: Any) -> None:
@@ -69,7 +91,7 @@ def _check_inside(value: Any) -> None:
         for inner in value:
             _check_inside(inner)
     if isinstance(value, dict):
-        check_params({key: inner for key, inner in value.items() if isinstance(key, str) and isinstance(inner, str)})
+        _check_names({key: inner for key, inner in value.items() if isinstance(key, str) and isinstance(inner, str)})
         for inner in value.values():
             _check_inside(inner)
 

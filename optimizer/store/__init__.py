@@ -8,7 +8,6 @@ from optimizer.store.reader import RunReader, RunStatus
 from optimizer.store.records import Call, Decision, StoredExample, StoredResult
 from optimizer.store.repair import Repaired
 from optimizer.store.runs import RunInfo, find_run, list_runs, unfinished
-from optimizer.store.secrets import Scrubber
 from optimizer.store.totals import Spending, spending
 from optimizer.store.writer import RunWriter
 
@@ -23,7 +22,6 @@ __all__ = [
     "RunReader",
     "RunStatus",
     "RunWriter",
-    "Scrubber",
     "Spending",
     "StoredExample",
     "StoredResult",

@@ -15,6 +15,7 @@ from optimizer import locked
 from optimizer.dataset import EvalSet
 from optimizer.errors import StoreError, UserError
 from optimizer.readers import atomic
+from optimizer.redaction import Scrubber
 from optimizer.store import lock, migrations, schema
 from optimizer.store.codec import dumps, loads
 from optimizer.store.commits import execute
@@ -25,7 +26,6 @@ from optimizer.store.reader import RunReader
 from optimizer.store.repair import Repaired, repair
 from optimizer.store.rows import Rows
 from optimizer.store.schema import Statement
-from optimizer.store.secrets import Scrubber
 from optimizer.store.writer import RunWriter, Session
 
 log = logging.getLogger(__name__)

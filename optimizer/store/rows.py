@@ -28,13 +28,13 @@ from optimizer.events import (
 from optimizer.failures import Failure
 from optimizer.outcome import Outcome
 from optimizer.prompt import Prompt
+from optimizer.redaction import Scrubber
 from optimizer.results import CallError, Completion, Result
 from optimizer.store import records, schema
 from optimizer.store.codec import dumps
 from optimizer.store.meta import content_hash
 from optimizer.store.records import CHOICES, EDITS, FIGURES, SCORES, STRINGS, TRACE
 from optimizer.store.schema import Cell, Statement
-from optimizer.store.secrets import Scrubber
 
 Work = Statement | Callable[[sqlite3.Connection], Iterable[Statement]]
 """A statement, or what finds its statements in the file at the moment when it is written."""

@@ -25,6 +25,7 @@ from optimizer.events import (
     RunEnded,
     TrialEnded,
 )
+from optimizer.redaction import Scrubber
 from optimizer.results import Completion, Result
 from optimizer.store import log, schema
 from optimizer.store.commits import Commits, execute
@@ -35,7 +36,6 @@ from optimizer.store.reader import RunReader
 from optimizer.store.repair import Repaired
 from optimizer.store.rows import Rows, Work
 from optimizer.store.schema import Cell, Statement
-from optimizer.store.secrets import Scrubber
 from optimizer.store.standing import standing
 from optimizer.store.totals import Spending, kept_totals, spending
 
