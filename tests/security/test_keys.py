@@ -31,14 +31,14 @@ KEYS = {
 }
 KEY = KEYS["OPENAI_API_KEY"]
 CRASH = """
-import optimizer.build as build
+import optimizer.evaluator as evaluator
 
 def broken(*arguments, **named):
     import os
     secret = os.environ["DB_PASSWORD"]
     raise LookupError("a bug of ours quotes " + secret + " and " + os.environ["OPENAI_API_KEY"])
 
-build.cluster = broken
+evaluator.Evaluator.__init__ = broken
 """
 
 
@@ -189,11 +189,13 @@ def test_a_bug_and_a_dead_provider_tell_no_key(workspace: Path) -> None:
     wrong = ["run", "evals/example.yaml", "--model", "openai/x", "--base-url", f"ftp://someone:{KEY}@127.0.0.1/v1"]
     tried = ["run", "evals/example.yaml", "--try", f"Say {KEY}."]
     bug = ["eval", "evals/example.yaml", "--model", "offline", "--param", f"stop={KEY}"]
-    codes, done = commands([dead, words, wrong, tried, bug], workspace, bare(**KEYS), before=QUICK + CRASH)
-    assert codes[0] == 6 and codes[2:4] == [2, 2] and codes[4] == 1, (codes, done.err)
+    codes, done = commands([dead, words, wrong, tried], workspace, bare(**KEYS), before=QUICK)
+    assert codes[0] == 6 and codes[2:] == [2, 2], (codes, done.err)
+    codes, crashed = commands([bug], workspace, bare(**KEYS), before=CRASH)
+    assert codes == [1], crashed.err
     (report,) = (workspace / ".optimizer").glob("crash-*.txt")
     assert "a bug of ours quotes [redacted]" in report.read_text("utf-8")
-    assert leaks((done.out + done.err).encode()) == [] and found_in(workspace) == []
+    assert leaks((done.out + done.err + crashed.out + crashed.err).encode()) == [] and found_in(workspace) == []
 
 
 def test_an_interrupt_tells_no_key(workspace: Path) -> None:
