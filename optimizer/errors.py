@@ -35,7 +35,11 @@ class UserError(OptimizerError):
 
 
 class ConfigError(UserError):
-    """The eval file is wrong."""
+    """The eval file is wrong. `place`: keys and indexes that lead to the fault, where its finder knows them."""
+
+    def __init__(self, message: str, place: tuple[str | int, ...] = ()) -> None:
+        super().__init__(message)
+        self.place = place
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,7 +16,9 @@ from optimizer.models.prices import list_price
 from optimizer.prompt import Prompt
 from optimizer.protect import protected
 from optimizer.readers.base import shown
+from optimizer.readers.config import where_set
 from optimizer.readers.evalset import guarded, keep_splits, load_eval_set
+from optimizer.readers.places import places
 from optimizer.readers.prompts import check_variables, load_prompt
 from optimizer.readers.rows import Ledger
 from optimizer.redaction import namer
@@ -82,15 +84,21 @@ def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
         config = replace(config, protect=tuple(dict.fromkeys((*config.protect, *regressions))))
     prompt = load_prompt(config.prompt, ledger.fields)
     _refuse_secrets(config, prompt, evalset)
-    odd = check_variables(prompt, evalset.examples, str(config.prompt))
+    odd = check_variables(
+        prompt,
+        evalset.examples,
+        shown(config.prompt),
+        lambda unit: places(config.prompt, [(unit, None)]).get(unit, 0),
+    )
     warnings = (*ledger.warnings, *odd, *_shown_rows(config, prompt, evalset), *_idle_repeats(config, prompt))
     try:
         metrics = build_metrics(config.metrics, config.path.parent)
     except ConfigError as error:
-        raise ConfigError(f"{shown(config.path)}: {error}") from error
+        fix = "" if "; " in str(error) else "; mend it, or take the metric out"
+        raise ConfigError(f"{where_set(config, error.place)}: {error}{fix}") from error
     if problems := check_rows(metrics, evalset.examples):
         raise DataError(problems)
-    safe = protected(evalset.examples, config.protect, shown(config.path))
+    safe = protected(evalset.examples, config.protect, lambda index: where_set(config, ("protect", index)))
     if write:
         keep_splits(config, evalset, ledger)
     return Loaded(

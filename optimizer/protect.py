@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from optimizer.dataset import Example
 from optimizer.errors import DataError, Problem
@@ -15,14 +15,16 @@ MOST_HINTS = 5
 """Unknown names that a similar one is looked up for: among 100,000 ids each takes its time."""
 
 
-def protected(examples: Sequence[Example], spec: Sequence[str], where: str = "protect") -> frozenset[str]:
+def protected(
+    examples: Sequence[Example], spec: Sequence[str], where: str | Callable[[int], str] = "protect"
+) -> frozenset[str]:
     """Ids of the rows that a spec names.
 
     Args:
         examples: all rows of the eval set.
         spec: row ids, and `tag:NAME` for every row with that tag. Where a row is itself called `tag:NAME`, it is
             protected as well.
-        where: what an error points at: the eval file.
+        where: what an error points at: the eval file, or a function that gives the place of a name by its index.
 
     Raises DataError with every name that no row and no tag has.
     """
@@ -39,7 +41,8 @@ def protected(examples: Sequence[Example], spec: Sequence[str], where: str = "pr
         if not rows:
             hint = len(problems) < MOST_HINTS
             problem, fix = _unknown(name, ids, tagged, hint=hint)
-            problems.append(Problem(where=where, field=f"protect[{index}]", problem=problem, fix=fix))
+            at = where if isinstance(where, str) else where(index)
+            problems.append(Problem(where=at, field=f"protect[{index}]", problem=problem, fix=fix))
     if problems:
         raise DataError(problems)
     return frozenset(found)

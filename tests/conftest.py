@@ -8,10 +8,13 @@ import os
 import re
 import socket
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from hypothesis import settings
+
+from optimizer.testing.server import FakeServer, running_server
 
 settings.register_profile("quick", deadline=None, max_examples=50)
 settings.load_profile("quick")
@@ -46,3 +49,10 @@ def no_real_keys(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in list(os.environ):
         if KEY_NAME.search(name):
             monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def endpoint() -> Iterator[FakeServer]:
+    """An endpoint that counts its requests, for tests that look at how many there were more."""
+    with running_server() as server:
+        yield server

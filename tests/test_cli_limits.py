@@ -73,7 +73,7 @@ def test_unknown_protected_rows_are_refused_before_any_request(workspace: Path) 
     path.write_text(path.read_text("utf-8").replace("keep-test", "kep-test, tag:quottion"), "utf-8")
     done = cli("run", CONFIG)
     assert done.code == 2 and not Path("runs").exists()
-    assert "evals/both.yaml: protect[0]: no row 'kep-test' (did you mean 'keep-test'? " in done.err
+    assert "evals/both.yaml:7: protect[0]: no row 'kep-test' (did you mean 'keep-test'? " in done.err
     assert "protect[1]: no row has the tag 'quottion' (did you mean 'quotation'? tags: direct, " in done.err
 
 

@@ -40,7 +40,7 @@ def test_an_empty_list_has_no_rows(tmp_path: Path, text: str) -> None:
         ('[{"a": 1},\n]', ":1: a comma behind the last row (column 10)"),
         ('[{"a": 1}\n{"a": 2}]', ":2: not JSON: neither `,` nor `]` behind a row (column 1)"),
         ('[{"a": 1}', ":1: not JSON: neither `,` nor `]` behind a row (column 10)"),
-        ('[{"a": 1}] x', ":1: text behind the end of the list (column 11)"),
+        ('[{"a": 1}] x', ":1: text behind the end of the list (column 12)"),
         ('[\n{"a": 1},\n{"a": }]', ":3: not JSON: Expecting value (column 7)"),
         ("[", ":1: not JSON: Expecting value (column 2)"),
         ("[" * 100_000, "nested deeper than 64"),

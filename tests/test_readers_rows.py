@@ -257,7 +257,7 @@ def test_a_link_to_a_file_is_read(tmp_path: Path) -> None:
         ("s3://bucket/rows.csv", "a URL, not a file"),
         ("folder.jsonl", "a folder, not a file"),
         ("pipe.jsonl", "not a regular file"),
-        ("rows.jsonl.zip", "no reader for the ending '.zip'"),
+        ("rows.jsonl.zip", "an archive, not a file of text (unpack it first)"),
         ("row.jsonl", "no such file (did you mean 'rows.jsonl'? "),
         ("rows", "the file name has no ending"),
         ("rows.jsonl/x.jsonl", "cannot be read: Not a directory"),

@@ -48,9 +48,21 @@ def ways(junit: Path | None, comment: Path | None, *, github: bool, as_json: boo
             raise UserError(f"{shown(path)}: not a file (name one that may be written)")
         if not path.absolute().parent.is_dir():
             raise UserError(f"{shown(path.parent)}: no such folder (make it first)")
-    if junit is not None and comment is not None and junit.resolve() == comment.resolve():
+    if junit is not None and comment is not None and os.path.realpath(junit) == os.path.realpath(comment):
         raise UserError(f"{shown(junit)}: --junit and --comment name the same file")
     return Ways(junit=junit, comment=comment, github=github, as_json=as_json)
+
+
+def spare(config: RunConfig, told: Ways) -> None:
+    """Raise UserError where a report would be written over a file that the run reads."""
+    from optimizer.readers.evalset import lock_path
+    from optimizer.readers.marks import marks_path
+
+    read = (config.path, config.prompt, config.data.path, lock_path(config), marks_path(config.path))
+    files = {os.path.realpath(path) for path in read}
+    for path in filter(None, (told.junit, told.comment)):
+        if os.path.realpath(path) in files:
+            raise UserError(f"{shown(path)}: the run reads this file (write the report to another one)")
 
 
 def limits(

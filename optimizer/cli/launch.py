@@ -46,6 +46,8 @@ def wanted(eval_file: Path | None, run: str | None, run_id: str | None, *, resum
 
     Raises UserError where they do not fit, and for a run that is not there.
     """
+    if run_id is not None:
+        run_folder(find.ROOT, run_id)  # an id that is not usable is told before anything is written
     if not resume:
         if run is not None:
             raise UserError(f"{run}: goes with --resume (--run-id names a new run)")

@@ -95,6 +95,7 @@ def evaluate(
     splits = scoring.splits(split)
     flags = {"prompt": prompt, "model": model, "base_url": base_url, "calls": calls, "usd": usd}
     config = overrides.load(eval_file, flags | {"concurrency": concurrency}, params=param)
+    gating.spare(config, ways)
     scored, tally = launch.score(config, splits, log_level)
     gate = gating.of_scored(config, scored, gating.limits(min_score=min_score, max_errors=max_errors), ways)
     facts = scoring.facts(config, scored, tally, gate)

@@ -65,13 +65,14 @@ def build_metrics(specs: Sequence[MetricSpec], root: Path) -> tuple[Metric, ...]
     """
     built: dict[str, Check | Negated] = {}
     for number, spec in enumerate(specs, start=1):
+        place = ("metrics", number - 1)
         try:
             metric = build_metric(spec, root)
         except ConfigError as error:
             name = f"not-{spec.name}" if spec.negate else spec.name
-            raise ConfigError(f"metrics, item {number} ({name}): {error}") from error
+            raise ConfigError(f"metrics, item {number} ({name}): {error}", place) from error
         if metric.key in built:
-            raise ConfigError(f"metrics, item {number}: {metric.key} is there twice; leave one out")
+            raise ConfigError(f"metrics, item {number}: {metric.key} is there twice; leave one out", place)
         built[metric.key] = metric
     if not any(spec.weight > 0 for spec in specs):
         raise ConfigError("metrics: none has a weight above 0, so no output could lose; add a metric or a weight")

@@ -19,6 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9._-]{1,80}")
 BOM = b"\xef\xbb\xbf"
 _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")
 _ARCHIVES = frozenset({".zip", ".gz", ".bz2", ".xz", ".zst", ".7z", ".tar", ".tgz"})
+_ARCHIVE = ("an archive, not a file of text", "unpack it first")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -27,7 +28,7 @@ class Caps:
 
     file_bytes: int = 256 * 1024 * 1024
     """Size of a file of rows."""
-    array_bytes: int = 64 * 1024 * 1024
+    array_bytes: int = 32 * 1024 * 1024
     """Size of a JSON file, which is held in memory as a whole."""
     document_bytes: int = 1024 * 1024
     """Size of a prompt, an eval file or a lock file."""
@@ -39,6 +40,8 @@ class Caps:
     """Rows of an eval set."""
     depth: int = 64
     """Nesting of lists and objects."""
+    values: int = 100_000
+    """Values of one row, those inside its lists and objects counted too."""
     nodes: int = 20_000
     """Values of one YAML document."""
     digits: int = 300
@@ -130,6 +133,8 @@ def format_of(path: Path, name: str | None = None) -> str:
         if path.suffix.lower() in form.endings:
             return known
     endings = ", ".join(ending for form in FORMATS.values() for ending in form.endings)
+    if path.suffix.lower() in _ARCHIVES:
+        raise fault(path, *_ARCHIVE)
     problem = f"no reader for the ending {path.suffix!r}" if path.suffix else "the file name has no ending"
     raise fault(path, problem, f"use {endings}, or name the `format`")
 
@@ -183,9 +188,13 @@ def check_file(path: Path, cap: int) -> None:
     """Raise DataError unless the path is a regular, non-empty file (or a link to one) of at most `cap` bytes."""
     if _URL.match(str(path)):
         raise fault(path, "a URL, not a file", "download it first")
+    if path.suffix.lower() in _ARCHIVES:
+        raise fault(path, *_ARCHIVE)
     try:
         status = path.stat()
     except FileNotFoundError:
+        if path.is_symlink():
+            raise fault(path, "a link that leads nowhere", "mend the link") from None
         raise fault(path, "no such file", f"{_sibling(path)}check the path") from None
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
@@ -194,8 +203,6 @@ def check_file(path: Path, cap: int) -> None:
         raise fault(path, "a folder, not a file", "name a file in it")
     if not stat.S_ISREG(status.st_mode):
         raise fault(path, "not a regular file", "write the rows to a file first")
-    if path.suffix.lower() in _ARCHIVES:
-        raise fault(path, "an archive, not a file of text", "unpack it first")
     if status.st_size > cap:
         raise fault(path, f"{status.st_size:,} bytes, more than the cap of {cap:,}", "use a smaller file")
 

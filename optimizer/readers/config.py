@@ -12,7 +12,7 @@ from typing import Any
 from optimizer.config import BudgetSpec, DataSpec, MetricSpec, ModelSpec, Prefer, Price, RunConfig
 from optimizer.errors import ConfigError, DataError, Problem
 from optimizer.readers import document
-from optimizer.readers.base import CAPS, check_name, nearest, read_text
+from optimizer.readers.base import CAPS, check_name, fault, nearest, read_text, shown
 from optimizer.readers.eval_file import LIFTED, DataBlock, EvalFile, ModelBlock
 from optimizer.readers.shape import check, locate
 
@@ -24,6 +24,8 @@ OVERRIDES = (
 )
 """Names that `overrides` may have: keys of the eval file, and shorter names. A later one wins over an earlier one."""
 _METRIC = re.compile(r"[a-z][a-z0-9_-]{0,79}")
+_OTHERS = frozenset({".jsonl", ".ndjson", ".csv", ".tsv", ".toml", ".py", ".md"})
+"""Endings of files of rows, of programs, and of other tools' settings."""
 _EXACT = frozenset({"value", "any", "all", "values"})
 
 
@@ -44,13 +46,32 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> RunCo
         if name not in OVERRIDES:
             raise ConfigError(f"unknown override {name!r} ({nearest(name, OVERRIDES)}known: {', '.join(OVERRIDES)})")
     try:
+        if path.suffix.lower() in _OTHERS:
+            raise fault(path, "not an eval file by its ending", "name the eval file: evals/NAME.yaml")
         name = check_name(path.stem, path)
         read = document.parse(read_text(path, CAPS.document_bytes), path)
     except DataError as error:
         raise ConfigError(str(error)) from None
     if not isinstance(read.data, dict):
         raise ConfigError(f"{read.fault((), 'no settings in the file', 'write prompt, data, model, metrics')}")
+    if "messages" in read.data and not {"data", "model", "metrics"} & set(read.data):
+        problem = "a prompt, not an eval file"
+        raise ConfigError(str(read.fault((), problem, "name the eval file: evals/NAME.yaml; --prompt takes a prompt")))
     return _Reading(read, name, given).config()
+
+
+def where_set(config: RunConfig, place: document.Place) -> str:
+    """`file:line` of one metric or one protected row as the eval file has it; else the file alone."""
+    try:
+        read = document.parse(read_text(config.path, CAPS.document_bytes), config.path)
+    except DataError:
+        return shown(config.path)
+    if place[:1] == ("metrics",) and place in read.lines:
+        same = _Reading(read, config.name, {}).metrics() == config.metrics
+    else:
+        known = read.data.get("protect") if isinstance(read.data, dict) else None
+        same = isinstance(known, list) and tuple(known) == config.protect[: len(known)]
+    return locate(read, place) if same and place in read.lines else shown(config.path)
 
 
 def config_json_schema() -> dict[str, Any]:
@@ -75,7 +96,7 @@ class _Reading:
         self._read.data = {key: value for key, value in self._read.data.items() if value is not None}
         self._override()
         file = check(EvalFile, self._read, self._problems, self._where)
-        metrics = self._metrics()
+        metrics = self.metrics()
         if file is not None and not file.mined and file.mutator is not None and file.mutator.name == "none":
             self._note(("mutator",), "nothing would propose edits", "set `mined: true`, or name a mutator")
         if file is None or self._problems:
@@ -149,7 +170,7 @@ class _Reading:
         joined = self._read.path.parent / text
         short = Path(os.path.normpath(joined))
         # `a/link/../b` is not `a/b` where `link` leads elsewhere.
-        return short if short.resolve() == joined.resolve() else joined
+        return short if os.path.realpath(short) == os.path.realpath(joined) else joined
 
     def _data(self, block: DataBlock) -> DataSpec:
         return DataSpec(
@@ -160,7 +181,8 @@ class _Reading:
             split=block.split,
         )
 
-    def _metrics(self) -> tuple[MetricSpec, ...]:
+    def metrics(self) -> tuple[MetricSpec, ...]:
+        """The metrics alone, as far as they can be taken."""
         items = self._read.data.get("metrics")
         if not isinstance(items, list):
             return ()

@@ -30,7 +30,7 @@ class Rows:
         header: list[str] | None = None
         for line, cells in records:
             if header is None:
-                header = _header(line, cells, found)
+                header = _header(line, cells, caps, found)
                 if header is None:
                     return
             elif len(cells) != len(header):
@@ -42,7 +42,10 @@ class Rows:
                 yield RawRow(values=dict(zip(header, cells, strict=True)), line=line, cells=True)
 
 
-def _header(line: int, cells: list[str], found: Findings) -> list[str] | None:
+def _header(line: int, cells: list[str], caps: Caps, found: Findings) -> list[str] | None:
+    if len(cells) > caps.values:
+        found.add(line, "", f"more than {caps.values:,} columns", "leave some of them out")
+        return None
     names = [cell.strip() for cell in cells]
     for name, count in Counter(names).items():
         if not name:

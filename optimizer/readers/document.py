@@ -81,8 +81,10 @@ def parse(text: str, path: Path, caps: Caps = CAPS) -> Document:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
-        problem = f"not YAML: {error.problem or error.context} (column {column})"
-        raise fault(path, problem, "mend the syntax", line=line) from None
+        tab = "'\\t' that cannot start" in str(error.problem)
+        problem = "a tab where spaces are wanted" if tab else error.problem or error.context
+        fix = "indent with spaces" if tab else "mend the syntax"
+        raise fault(path, f"not YAML: {problem} (column {column})", fix, line=line) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise fault(path, f"control character U+{ord(text[error.position]):04X}", "take it out", line=line) from None

@@ -32,6 +32,9 @@ _REGION = re.compile(r".*(region(_name)?|location)", re.IGNORECASE)
 _REGION_NAME = re.compile(r"[A-Za-z0-9-]{1,40}")
 """A region becomes part of a host's name."""
 
+_NUMBERS = frozenset({"temperature", "top_p", "frequency_penalty", "presence_penalty", "seed"})
+_COUNTS = frozenset({"max_tokens", "max_completion_tokens", "max_output_tokens"})
+
 
 def _text(value: str) -> str:
     if not value.strip():
@@ -68,7 +71,7 @@ def check_params(value: dict[str, Any]) -> dict[str, Any]:
 
     Raises ValueError for a name that looks like a secret's, and for one that would say where the call goes: whoever
     writes a prompt or an eval file must not have the key sent elsewhere. Further in, a name is a secret's where it has
-    text: a JSON Schema may know a `password`.
+    text: a JSON Schema may know a `password`. A well-known number has to be one.
     """
     _check_names(value)
     for key, inner in value.items():
@@ -76,6 +79,12 @@ def check_params(value: dict[str, Any]) -> dict[str, Any]:
             raise ValueError(f"{key!r} is no parameter of a call; the model's block has `name` and `base_url`")
         if _REGION.fullmatch(key) and not (isinstance(inner, str) and _REGION_NAME.fullmatch(inner)):
             raise ValueError(f"{key!r} is no name of a region; write one such as us-east-1")
+        if key in _NUMBERS | _COUNTS and not (inner is None or _number(inner)):
+            raise ValueError(f"{key!r} must be a number, not {str(inner)[:40]!r}; write a number, without quotes")
+        if key in _COUNTS and inner is not None and not (isinstance(inner, int) and inner > 0):
+            raise ValueError(f"{key!r} must be a whole number above 0, not {str(inner)[:40]!r}; write 500, say")
+        if key == "n" and inner not in (None, 1):
+            raise ValueError("'n' is no parameter here; one answer a request is read, and `repeats` asks more than once")
     return value
 
 

@@ -30,7 +30,7 @@ class Rows:
                 if first and (text[0] == "[" or text == "{"):
                     found.add(number, "", *_IS_JSON)
                     return
-                found.add(number, "", *_cut(error))
+                found.add(number, "", *_cut(error, text))
                 first = False
                 continue
             except RecursionError:
@@ -46,5 +46,7 @@ class Rows:
                 yield row
 
 
-def _cut(error: JSONDecodeError) -> tuple[str, str]:
+def _cut(error: JSONDecodeError, text: str) -> tuple[str, str]:
+    if error.msg == "Extra data" and text[error.pos :].strip() == ",":
+        return f"not JSON: a comma behind the row (column {error.colno})", "take it out"
     return f"not JSON: {error.msg} (column {error.colno})", "write one whole object on the line"

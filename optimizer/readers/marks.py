@@ -14,10 +14,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from optimizer.dataset import Example, canonical_json
-from optimizer.errors import StoreError
+from optimizer.dataset import Example
+from optimizer.errors import DataError, Problem, StoreError
 from optimizer.readers import strict_json
-from optimizer.readers.base import CAPS, fault, read_text, shown
+from optimizer.readers.base import CAPS, nearest, read_text, shown
 
 _KEYS = {"at", "row", "content", "kind", "by", "reason", "expected", "run"}
 _TEXTS = ("at", "row", "content", "kind", "by", "reason")
@@ -84,11 +84,22 @@ def marks_path(eval_file: Path) -> Path:
 
 
 def read_marks(path: Path) -> tuple[Mark, ...]:
-    """All marks in order; none where there is no file. Raises DataError for a line that is no mark."""
-    if not path.exists():
+    """All marks in order; none where there is no file. Raises DataError with every line that is no mark."""
+    if not path.exists() and not path.is_symlink():
         return ()
-    lines = read_text(path, CAPS.array_bytes).split("\n")
-    return tuple(_mark(path, number, line) for number, line in enumerate(lines, start=1) if line.strip())
+    marks: list[Mark] = []
+    problems: list[Problem] = []
+    for number, line in enumerate(read_text(path, CAPS.array_bytes).split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            marks.append(_mark(line))
+        except ValueError as error:
+            where = f"{shown(path)}:{number}"
+            problems.append(Problem(where=where, field="", problem=f"not a mark: {error}", fix=_MEND))
+    if problems:
+        raise DataError(problems)
+    return tuple(marks)
 
 
 def add_mark(path: Path, mark: Mark) -> None:
@@ -135,20 +146,37 @@ def version_of(row: Example, label: Mark, content: str) -> Example | None:
     return replace(row, expected=label.expected) if label.relabelled else None
 
 
-def _mark(path: Path, number: int, line: str) -> Mark:
+def _mark(line: str) -> Mark:
+    """One line of the file. Raises ValueError with what is wrong."""
+    told = _decoded(line)
+    for place, flaw in strict_json.flaws(told):
+        raise ValueError(f"{place}: {flaw.problem}")
+    if unknown := sorted(told.keys() - _KEYS):
+        raise ValueError(f"unknown key {unknown[0]!r}")
+    if lacking := [name for name in _TEXTS if name not in told]:
+        raise ValueError(f"{lacking[0]!r} is missing")
+    if odd := [name for name in (*_TEXTS, "run") if not isinstance(told.get(name, ""), str)]:
+        raise ValueError(f"{odd[0]!r} must be text")
+    kinds = [kind.value for kind in Kind]
+    if told["kind"] not in kinds:
+        known = f"{nearest(told['kind'], kinds)}known: {', '.join(kinds)}"
+        raise ValueError(f"there is no kind {told['kind'][:80]!r}; {known}")
+    return Mark(
+        **{name: told[name] for name in _TEXTS if name != "kind"},
+        kind=Kind(told["kind"]),
+        relabelled="expected" in told,
+        expected=told.get("expected"),
+        run=told.get("run", ""),
+    )
+
+
+def _decoded(line: str) -> dict[str, Any]:
     try:
-        told = strict_json.decoder().decode(line)
-        if not isinstance(told, dict) or (unknown := told.keys() - _KEYS):
-            raise ValueError(f"unknown key {sorted(unknown)[0]!r}" if isinstance(told, dict) else "not an object")
-        if any(not isinstance(told[name], str) for name in _TEXTS):
-            raise ValueError("at, row, content, kind, by and reason are texts")
-        canonical_json(told.get("expected"))
-        return Mark(
-            **{name: told[name] for name in _TEXTS if name != "kind"},
-            kind=Kind(told["kind"]),
-            relabelled="expected" in told,
-            expected=told.get("expected"),
-            run=str(told.get("run", "")),
-        )
-    except (ValueError, KeyError, RecursionError) as error:
-        raise fault(path, f"not a mark: {error}", _MEND, line=number) from None
+        told = strict_json.decoder().decode(line.strip())
+    except RecursionError:
+        raise ValueError(strict_json.too_deep().problem) from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"{error.msg} (column {error.colno})") from None
+    if not isinstance(told, dict):
+        raise ValueError("not an object")
+    return told

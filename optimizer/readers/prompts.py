@@ -10,8 +10,9 @@ YAML text and JSON text are exact.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -24,6 +25,7 @@ from optimizer.prompt import VARIABLE, Demo, Prompt, build, numbered
 from optimizer.readers import document, strict_json
 from optimizer.readers.base import CAPS, check_name, fault, near, nearest, read_text, shown
 from optimizer.readers.eval_file import check_params
+from optimizer.readers.json_places import lines_of
 from optimizer.readers.provenance import Provenance, ProvenanceBlock
 from optimizer.readers.shape import Strict, check, locate
 
@@ -34,8 +36,11 @@ DEFAULT_INPUT = "input"
 _LINE_ID = re.compile(r"L[1-9][0-9]{0,8}")
 _DEMO_ID = re.compile(r"D[1-9][0-9]{0,8}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_ALMOST = re.compile(r"\{\{?\s{0,9}([A-Za-z_][A-Za-z0-9_]{0,99})\b[^{}\n]{0,99}\}\}?")
-"""`{name}`, `{{ name.part }}`, `{{ name | filter }}`, `{name!r}`."""
+_ALMOST = re.compile(
+    r"\{\{?\s{0,9}([A-Za-z_][A-Za-z0-9_]{0,99})\b[^{}\n]{0,99}\}\}?"
+    r"|\{%-?\s{0,9}(?:if|elif|for \w{1,99} in)\s{1,9}(?:not\s{1,9})?([A-Za-z_][A-Za-z0-9_]{0,99})\b[^{}\n]{0,99}%\}"
+)
+"""`{name}`, `{{ name.part }}`, `{{ name | filter }}`, `{name!r}`, `{% if name %}`."""
 _TEXT = frozenset({".txt", ".md"})
 _CHAT = frozenset({".json"})
 _YAML = frozenset({".yaml", ".yml"})
@@ -148,11 +153,16 @@ def _chat(text: str, path: Path) -> document.Document:
     except RecursionError:
         flaw = strict_json.too_deep()
         raise fault(path, flaw.problem, flaw.fix) from None
-    for place, flaw in strict_json.flaws(data):
-        raise fault(path, flaw.problem, flaw.fix, field=place)
+    lines = lines_of(text, ("messages",))
+    for place, flaw in strict_json.flaws({"messages": data}):
+        # What is nested too deep is told by the beginning of its place.
+        at = next((line for known, line in lines.items() if document.dotted(known) == place.removesuffix("...")), 0)
+        raise fault(path, flaw.problem, flaw.fix, line=at, field=place)
     if not isinstance(data, list):
-        raise fault(path, "not a list of messages", 'write [{"role": "user", "content": "..."}]')
-    return document.Document(path=path, data={"messages": data})
+        inner = isinstance(data, dict) and isinstance(data.get("messages"), list)
+        fix = "leave only the list of `messages`" if inner else 'write [{"role": "user", "content": "..."}]'
+        raise fault(path, "not a list of messages", fix, line=1)
+    return document.Document(path=path, data={"messages": data}, lines=lines)
 
 
 def _problems(file: PromptFile, read: document.Document) -> list[Problem]:
@@ -201,37 +211,47 @@ def _loaded(file: PromptFile, name: str, version: int | None, read: document.Doc
     return LoadedPrompt(prompt=prompt, provenance=provenance)
 
 
-def check_variables(prompt: Prompt, examples: Sequence[Example], where: str = "") -> tuple[str, ...]:
+def check_variables(
+    prompt: Prompt, examples: Sequence[Example], where: str = "", line: Callable[[str], int] = lambda unit: 0
+) -> tuple[str, ...]:
     """Check that every row has what the prompt asks for; returns warnings.
 
     Args:
         prompt: the prompt.
         examples: the rows.
         where: the prompt's file, for messages; its ref where empty.
+        line: id of a line or a demo -> its line in that file; 0 where it is not known.
 
     Raises DataError for a variable that is no input of the rows, that some rows lack or have as null, and for a
     prompt that would send every row the same text.
     """
     fields = sorted({name for example in examples for name in example.inputs})
     used = {name for line in prompt.lines for name in VARIABLE.findall(line.content)} & prompt.variables
-    problems = [_unknown(prompt, name, fields, where or prompt.ref) for name in sorted(used - set(fields))]
+    where = where or prompt.ref
+
+    def at(unit: str) -> str:
+        return f"{where}:{found}" if (found := line(unit)) else where
+
+    problems = [_unknown(prompt, name, fields, at) for name in sorted(used - set(fields))]
     for name in sorted(used & set(fields)):
         problems += _lacking(name, examples)
     for number, demo in enumerate(prompt.demos, 1):
         for name in sorted(used - set(demo.inputs)):
-            at = f"demo {number}"
-            problems.append(Problem(where=where or prompt.ref, field=at, problem=f"no input {name!r}", fix="add it"))
+            problem = f"no input {name!r}"
+            problems.append(Problem(where=at(demo.id), field=f"demo {number}", problem=problem, fix="add it"))
+    almost = _almost(prompt, fields)
     if not used and examples:
         fix = f"put {{{{ {fields[0]} }}}} into a message" if fields else "give the rows an input"
-        problem = "no variable in the prompt: every row would send the same text"
-        problems.append(Problem(where=where or prompt.ref, field="", problem=problem, fix=fix))
+        instead = f"; {', '.join(almost)} is none" if almost else ""
+        problem = f"no variable in the prompt: every row would send the same text{instead}"
+        problems.append(Problem(where=where, field="", problem=problem, fix=fix))
     if problems:
         raise DataError(problems)
     unused = [name for name in fields if name not in used]
     warnings = [f"inputs that the prompt does not use: {', '.join(unused)}"] if unused else []
-    if almost := _almost(prompt, fields):
+    if almost:
         told = f"{', '.join(almost)} goes to the model as it stands (write {{{{ name }}}})"
-        warnings.append(f"{where or prompt.ref}: {told}")
+        warnings.append(f"{where}: {told}")
     return tuple(warnings)
 
 
@@ -241,15 +261,15 @@ def _almost(prompt: Prompt, fields: list[str]) -> list[str]:
         match
         for line in prompt.lines
         for match in _ALMOST.finditer(VARIABLE.sub("", line.content))
-        if match.group(1) in fields
+        if (match.group(1) or match.group(2)) in fields
     ]
     return list(dict.fromkeys(match.group(0) for match in found))[:5]
 
 
-def _unknown(prompt: Prompt, name: str, fields: list[str], where: str) -> Problem:
+def _unknown(prompt: Prompt, name: str, fields: list[str], at: Callable[[str], str]) -> Problem:
     lines = [line.id for line in prompt.lines if name in VARIABLE.findall(line.content)]
     fix = f"{nearest(name, fields)}inputs of the rows: {', '.join(fields) or 'none'}"
-    return Problem(where=where, field=", ".join(lines), problem=f"unknown variable {{{{ {name} }}}}", fix=fix)
+    return Problem(where=at(lines[0]), field=", ".join(lines), problem=f"unknown variable {{{{ {name} }}}}", fix=fix)
 
 
 def _lacking(name: str, examples: Sequence[Example]) -> list[Problem]:
@@ -270,6 +290,7 @@ def _lacking(name: str, examples: Sequence[Example]) -> list[Problem]:
 
 def contained(path: Path, root: Path) -> Path:
     """The path, if it lies inside the root once links are followed; raises UserError otherwise."""
-    if not path.resolve().is_relative_to(root.resolve()):
+    # `Path.resolve` raises for a link that leads to itself, before Python 3.13.
+    if not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root)):
         raise UserError(f"{shown(path)}: leads out of {shown(root)} (take the link away)")
     return path

@@ -13,6 +13,8 @@ from optimizer.readers.base import Findings, RawRow, nearest
 
 _ID_CHARS = 200
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_MEDIA = frozenset({"image_url", "input_image", "image", "input_audio", "audio", "video_url", "file", "document"})
+"""Types of the parts that chat messages have beside text."""
 _SPLITS = ("train", "val", "test")
 
 
@@ -88,7 +90,13 @@ class Taking:
         if all(_blank(value) for value in inputs.values()):
             names = ", ".join(sorted(inputs))
             problem = "the input is blank" if inputs else "the row has no input"
-            self._found.add(line, names, problem, "give it a text, or take the row out")
+            here = "" if inputs else f"; fields here: {', '.join(sorted(values)) or 'none'}"
+            self._found.add(line, names, problem, f"give it a text, or take the row out{here}")
+            return None
+        if media := [(name, kind) for name, value in inputs.items() if (kind := _media(value))]:
+            for name, kind in media:
+                problem = f"a part of the type {kind!r}, and only text is sent"
+                self._found.add(line, name, problem, "take the row out, or write the value as text")
             return None
         return inputs
 
@@ -133,6 +141,15 @@ class Taking:
 def _blank(value: Any) -> bool:
     """True for null and for text of white space alone."""
     return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _media(value: Any) -> str:
+    """The type of the first part of a message that is no text: an image, a sound, a file; empty where there is none."""
+    for part in value if isinstance(value, list) else ():
+        kind = part.get("type") if isinstance(part, dict) else None
+        if isinstance(kind, str) and kind in _MEDIA and not {kind, "source"}.isdisjoint(part):
+            return kind
+    return ""
 
 
 def kind_of(value: Any) -> str:

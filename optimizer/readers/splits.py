@@ -10,21 +10,26 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field
 
 from optimizer.dataset import Example, Split
 from optimizer.errors import DataError, Problem, StoreError
 from optimizer.readers import atomic, strict_json
 from optimizer.readers.base import CAPS, fault, read_text, shown
+from optimizer.readers.document import Document, dotted
+from optimizer.readers.json_places import lines_of
+from optimizer.readers.shape import Strict, check, locate
 
 VERSION = 1
 """Version of the lock file's layout."""
 ORDER = (Split.TRAIN, Split.VAL, Split.TEST)
 """Splits, in the order in which shares are laid out."""
-_MEND = "mend it or take it back from version control; without the file new splits are drawn"
+_MEND = "or take the file back from version control; without it new splits are drawn"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,6 +44,35 @@ class Lock:
     """Example id -> split."""
     groups: Mapping[str, Split] = field(default_factory=dict)
     """Group -> split."""
+
+
+_Share = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+
+
+class _Shares(Strict):
+    train: _Share
+    val: _Share
+    test: _Share
+
+
+def _whole(shares: _Shares) -> _Shares:
+    if abs(shares.train + shares.val + shares.test - 1) > 1e-6:
+        raise ValueError("the shares do not sum to 1; make them sum to 1")
+    return shares
+
+
+class _Names(Strict):
+    train: list[str] = []
+    val: list[str] = []
+    test: list[str] = []
+
+
+class _LockFile(Strict):
+    version: Literal[1]
+    seed: int
+    shares: Annotated[_Shares, AfterValidator(_whole)]
+    rows: _Names
+    groups: _Names = _Names()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -206,42 +240,50 @@ def _extended(lock: Lock, examples: Sequence[Example], splits: Mapping[str, Spli
 
 
 def read_lock(path: Path) -> Lock:
-    """Read a lock file. Raises DataError for a damaged one, with what to do."""
+    """Read a lock file. Raises DataError for a damaged one, with every fault that was found."""
+    text = read_text(path, CAPS.array_bytes)
     try:
-        data = strict_json.decoder().decode(read_text(path, CAPS.array_bytes))
+        data = strict_json.decoder().decode(text)
     except (ValueError, RecursionError) as error:
         message, line = getattr(error, "msg", "nested too deep"), getattr(error, "lineno", 0)
-        raise fault(path, f"damaged: not JSON: {message}", _MEND, line=line) from None
-    try:
-        return _lock(data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise fault(path, f"damaged: {error}", _MEND) from None
+        raise fault(path, f"damaged: not JSON: {message}", f"mend the syntax, {_MEND}", line=line) from None
+    problems = _problems(Document(path=path, data=data))
+    if problems:
+        # Only a damaged file is read again for its lines.
+        problems = _problems(Document(path=path, data=data, lines=lines_of(text)))
+        raise DataError(
+            [replace(one, problem=f"damaged: {one.problem}", fix=f"{one.fix}, {_MEND}") for one in problems]
+        )
+    return Lock(
+        seed=data["seed"],
+        shares={split: data["shares"][split.value] for split in ORDER},
+        rows=dict(_listed(data["rows"])),
+        groups=dict(_listed(data.get("groups", {}))),
+    )
 
 
-def _lock(data: Any) -> Lock:
-    """Check a lock file's values; raises ValueError and its kin."""
-    for place, flaw in strict_json.flaws(data):
-        raise ValueError(f"{place}: {flaw.problem}")
-    if not isinstance(data, dict) or data.get("version") != VERSION:
-        raise ValueError(f"its version is not {VERSION}")
-    if unknown := set(data) - {"version", "seed", "shares", "rows", "groups"}:
-        raise ValueError(f"unknown key {sorted(unknown)[0]!r}")
-    seed, shares = data["seed"], {split: data["shares"][split.value] for split in ORDER}
-    if type(seed) is not int or any(type(share) not in (int, float) or share < 0 for share in shares.values()):
-        raise ValueError("seed and shares must be numbers")
-    if abs(sum(shares.values()) - 1) > 1e-6:
-        raise ValueError("the shares do not sum to 1")
-    return Lock(seed=seed, shares=shares, rows=_listed(data["rows"]), groups=_listed(data.get("groups", {})))
-
-
-def _listed(names: Any) -> dict[str, Split]:
-    found: dict[str, Split] = {}
-    for split, members in names.items():
-        for name in members:
-            if not isinstance(name, str) or name in found:
-                raise ValueError(f"{name!r} is no text, or listed twice")
-            found[name] = Split(split)
+def _problems(read: Document) -> list[Problem]:
+    """What is wrong with a lock file."""
+    found: list[Problem] = []
+    for place, flaw in strict_json.flaws(read.data, replace(CAPS, values=CAPS.array_bytes)):
+        at = next((known for known in read.lines if dotted(known) == place), ())
+        found.append(Problem(where=locate(read, at), field=place, problem=flaw.problem, fix=flaw.fix))
+    if found or check(_LockFile, read, found) is None:
+        return found
+    for key in ("rows", "groups"):
+        first: dict[str, str] = {}
+        for split, names in read.data.get(key, {}).items():
+            for index, name in enumerate(names):
+                if name in first:
+                    where = locate(read, (key, split, index))
+                    problem = f"{name!r} is listed twice: in {first[name]} and {split}"
+                    found.append(Problem(where=where, field=f"{key}.{split}", problem=problem, fix="keep one"))
+                first[name] = split
     return found
+
+
+def _listed(names: Mapping[str, list[str]]) -> Iterator[tuple[str, Split]]:
+    return ((name, Split(split)) for split, members in names.items() for name in members)
 
 
 def _write(path: Path, lock: Lock) -> None:

@@ -61,10 +61,19 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def flaws(value: Any, caps: Caps = CAPS) -> Iterator[tuple[str, Flaw]]:
-    """(dotted place, flaw) of everything inside a value that cannot be taken."""
-    todo: list[tuple[Place, Any]] = [((), value)]
+    """(dotted place, flaw) of everything inside a value that cannot be taken, in the order of the text."""
+    todo: list[Iterator[tuple[Place, Any]]] = [iter([((), value)])]
+    seen = 0
     while todo:
-        place, inner = todo.pop()
+        found = next(todo[-1], None)
+        if found is None:
+            todo.pop()
+            continue
+        place, inner = found
+        seen += 1
+        if seen > caps.values:
+            yield dotted(place[:3]) + "...", Flaw(f"more than {caps.values:,} values", "leave some of them out")
+            return
         if isinstance(inner, str):
             if not _encodable(inner):
                 yield dotted(place), Flaw("half a surrogate pair, which is no character", "write the whole character")
@@ -77,8 +86,12 @@ def flaws(value: Any, caps: Caps = CAPS) -> Iterator[tuple[str, Flaw]]:
             if isinstance(inner, dict) and not all(_encodable(key) for key in inner):
                 yield dotted(place), Flaw("half a surrogate pair in a key", "write the whole character")
                 return
-            steps = inner.items() if isinstance(inner, dict) else enumerate(inner)
-            todo += [((*place, step), below) for step, below in steps]
+            todo.append(_below(place, inner))
+
+
+def _below(place: Place, value: dict[str, Any] | list[Any]) -> Iterator[tuple[Place, Any]]:
+    for step, inner in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (*place, step), inner
 
 
 def _encodable(text: str) -> bool:
