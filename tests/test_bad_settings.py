@@ -92,8 +92,8 @@ def test_a_file_that_is_no_eval_file(tmp_path: Path, endpoint: FakeServer, files
         (model("{name: openai/x, params: {api_key: x}}"), ":3: model.params: 'api_key' looks like a secret (put keys"),
         (model("{name: openai/x, params: {temperature: hot}}"), ":3: model.params: 'temperature' must be a number,"),
         (model("{name: openai/x, params: {max_tokens: 0}}"), ":3: model.params: 'max_tokens' must be a whole number"),
-        (model("{name: openai/x, params: {stream: true}}"), ":3: model.params: 'stream' is no parameter of a call (the m"),
-        (model("{name: openai/x, params: {messages: []}}"), ":3: model.params: 'messages' is no parameter of a call (the"),
+        (model("{name: openai/x, params: {stream: true}}"), ":3: model.params: 'stream' is no parameter of a"),
+        (model("{name: openai/x, params: {messages: []}}"), ":3: model.params: 'messages' is no parameter of a"),
         (model("{name: openai/x, params: {n: 3}}"), ":3: model.params: 'n' is no parameter here (one answer a"),
     ],
 )

@@ -84,7 +84,7 @@ def check_params(value: dict[str, Any]) -> dict[str, Any]:
         if key in _COUNTS and inner is not None and not (isinstance(inner, int) and inner > 0):
             raise ValueError(f"{key!r} must be a whole number above 0, not {str(inner)[:40]!r}; write 500, say")
         if key == "n" and inner not in (None, 1):
-            raise ValueError("'n' is no parameter here; one answer a request is read, and `repeats` asks more than once")
+            raise ValueError("'n' is no parameter here; one answer a request is read: use `repeats` for more")
     return value
 
 
