@@ -16,7 +16,7 @@ def replace(path: Path, text: str) -> None:
     except OSError:
         temporary.unlink(missing_ok=True)
         raise
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def create(path: Path, text: str) -> bool:
@@ -31,8 +31,21 @@ def create(path: Path, text: str) -> bool:
         return _create_directly(path, text)
     finally:
         temporary.unlink(missing_ok=True)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return True
+
+
+def make_folder(path: Path, mode: int = 0o777) -> None:
+    """Make a folder and those above it, where they are not there, with names that outlive a power loss.
+
+    The mode is that of the last one. Raises OSError.
+    """
+    if path.is_dir():
+        return
+    if not path.parent.is_dir():
+        make_folder(path.parent)
+    path.mkdir(mode, exist_ok=True)
+    sync_folder(path.parent)
 
 
 def _create_directly(path: Path, text: str) -> bool:
@@ -42,7 +55,7 @@ def _create_directly(path: Path, text: str) -> bool:
     except FileExistsError:
         return False
     _write(descriptor, text)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return True
 
 
@@ -84,7 +97,7 @@ def _umask() -> int:
     return current
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make a rename durable; a platform that cannot open folders needs no such step."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)

@@ -94,7 +94,7 @@ def save_version(prompt: Prompt, provenance: Provenance | None, folder: Path) ->
     contained(home, folder)
     text = dump_prompt(prompt, provenance)
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(home)
         taken = [version_of(path) for path in list_versions(home)]
         number = max(taken, default=0) + 1
         while not atomic.create(home / f"v{number}.yaml", text):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from optimizer.dataset import Split, canonical_json
 from optimizer.errors import StoreError
+from optimizer.readers import atomic
 from optimizer.store.faults import fault
 from optimizer.store.meta import RunMeta
 
@@ -69,7 +70,7 @@ def count_look(root: Path, look: Look, *, run: str = "", now: Callable[[], float
     """
     path = ledger(root)
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        atomic.make_folder(path.parent, 0o700)
         with _locked(path) as descriptor:
             here = [known for known in _read(path) if known.split == look.split]
             for number, known in enumerate(here, start=1):

@@ -134,10 +134,11 @@ def _open(asked: Asked, held: lock.Lock) -> RunWriter:
 
 def _make(folder: RunFolder, *, resume: bool) -> None:
     try:
-        folder.path.parent.mkdir(parents=True, exist_ok=True)
+        atomic.make_folder(folder.path.parent)
         try:
             # Answers and rows are the user's own, as they are in the cache.
             folder.path.mkdir(mode=0o700)
+            atomic.sync_folder(folder.path.parent)
         except FileExistsError:
             if not resume:
                 raise UserError(

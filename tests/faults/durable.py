@@ -1,4 +1,4 @@
-"""What a power loss leaves: data as they were at the last sync of their file, names as at the last sync of their folder.
+"""What a power loss leaves: data as at the last sync of their file, names as at the last sync of their folder.
 
 The strictest reading of POSIX: a file that was never synced is empty, a name whose folder was never synced is gone.
 SQLite syncs its log at each commit (`synchronous = FULL`, which is checked there) and the folder once a log is made.

@@ -96,7 +96,10 @@ class Connection(sqlite3.Connection):
             if word == "COMMIT":
                 (level,) = super().execute("PRAGMA synchronous").fetchone()
                 assert level == 2, f"{self.path}: a commit here would not outlive a power loss"
-            return WATCH.around("mode" if word == "PRAGMA" else word.lower(), self.path, lambda: act(sql, *rest))
+            given: sqlite3.Cursor = WATCH.around(
+                "mode" if word == "PRAGMA" else word.lower(), self.path, lambda: act(sql, *rest)
+            )
+            return given
         return act(sql, *rest)
 
     def close(self) -> None:
@@ -137,7 +140,9 @@ def _watched_call(name: str, which: int) -> None:
         half = None
         if name == "write":
             half = lambda: act(place, arguments[1][: max(len(arguments[1]) // 2, 1)])  # noqa: E731
-        return WATCH.around(name.removeprefix("f") if name == "ftruncate" else name, path, lambda: act(*arguments, **named), half)
+        return WATCH.around(
+            name.removeprefix("f") if name == "ftruncate" else name, path, lambda: act(*arguments, **named), half
+        )
 
     setattr(os, name, called)
 
@@ -156,6 +161,6 @@ WATCH = Watch()
 
 if __name__ == "__main__":
     watch()
-    from optimizer.__main__ import main
+    from optimizer.cli import main
 
     sys.exit(main())

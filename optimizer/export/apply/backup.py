@@ -65,7 +65,7 @@ def keep(root: Path, file: Path, before: bytes, after: bytes, *, key: str, promp
     )
     folder = _folder(root, file)
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        atomic.make_folder(folder, 0o700)
         number = max((_number(path) for path in folder.glob("*.json")), default=0) + 1
         while not atomic.create(folder / f"{number:06}.json", json.dumps(asdict(record), indent=1) + "\n"):
             number += 1

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from optimizer import locked
 from optimizer.models.cache.codec import decode
+from optimizer.readers import atomic
 
 DATABASE = "cache.db"
 CLAIMS = "claims"
@@ -39,7 +40,7 @@ def prepare(folder: Path) -> Path | None:
     Waits while another process writes the file. Raises OSError where it cannot be read or written, sqlite3.Error
     where it stays busy.
     """
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    atomic.make_folder(folder, 0o700)
     folder.chmod(0o700)
     database = folder / DATABASE
     _wait(database)

@@ -1,0 +1,69 @@
+"""Kills at any time, Ctrl-C and SIGTERM: what arrived is kept, nothing is paid twice, the run goes on."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from optimizer.testing.faults import always, parse_fault
+from tests.faults.lab import Ended, Lab, lab
+
+
+def arrived_and_kept(here: Lab, done: Ended) -> None:
+    """Every good answer that went out before the end is on the disk."""
+    keys = here.keys()
+    arrived = {seen.key for seen in here.meter.log[done.first : done.seen] if seen.answered}
+    lost = [key for key in arrived if not done.kept & set(keys[key])]
+    assert arrived and not lost, f"{len(lost)} of {len(arrived)} answers that arrived are not on the disk"
+
+
+def test_kills_at_random_times_at_a_high_concurrency(tmp_path: Path) -> None:
+    chance = random.Random(11)
+    with lab(tmp_path, rows=24, concurrency=50, latency=0.02) as here:
+        for enough in (chance.randint(1, 40), chance.randint(60, 120)):
+            child = here.start()
+            child.asks(enough)
+            time.sleep(chance.random() / 20)  # The moment is what is tested: any will do.
+            assert child.kill().code == -signal.SIGKILL
+            told = here.command("runs", "--json")
+            assert [run["status"] for run in told.json] == ["interrupted"], "a dead owner runs nothing"
+        here.check(here.run(), code=0, same=True)
+        assert json.loads(here.command("runs", "--json").out)[0]["status"] == "complete"
+
+
+def test_a_stop_waits_for_what_is_paid_and_says_how_to_go_on(tmp_path: Path) -> None:
+    with lab(tmp_path, rows=24, latency=0.1) as here:
+        for number, enough in ((signal.SIGINT, 5), (signal.SIGTERM, 40)):
+            child = here.start()
+            child.asks(enough)
+            child.send(number)
+            stopped = child.end()
+            says = (
+                "stopping, waiting up to 5 s for ",
+                "press again to quit now",
+                "go on with: optimizer run evals/rows.yaml",
+            )
+            here.check(stopped, code=130, says=says)
+            arrived_and_kept(here, stopped)
+            assert all(seen.answered for seen in here.meter.log), "what was under way was waited for"
+        here.check(here.run(), code=0, same=True)
+
+
+@pytest.mark.parametrize("command", ["run", "eval"])
+def test_the_second_ctrl_c_quits_at_once(tmp_path: Path, command: str) -> None:
+    with lab(tmp_path, rows=12, faults=always(parse_fault("hang"))) as here:
+        child = here.start(command=command)
+        child.asks(1)
+        child.interrupt()
+        here.wait(lambda: "stopping" in here.output(child.name, "err").read_text("utf-8"), child)
+        again = time.monotonic()
+        child.interrupt()
+        stopped = child.end(timeout=30)
+        assert time.monotonic() - again < 10
+        says = "go on with: optimizer run" if command == "run" else "the same command goes on from there"
+        here.check(stopped, code=130, says=("interrupted; ", says))
