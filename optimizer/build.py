@@ -100,12 +100,15 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
     if order.resume and (ended := _ended_before(order.root, run_id, meta)) is not None:
         return ended
     async with (
+        loaded.ready(Several(tuple(watch))),
         connected(order.config) as providers,
         await open_run_aside(
             order.root, run_id, config_text(order.config), meta=meta, evalset=loaded.evalset, resume=order.resume
         ) as writer,
     ):
         sink = Several((writer, *watch))
+        for code in loaded.code_told():
+            await writer.record(code)  # Those who watch know it.
         for event in loaded.told():
             await sink.record(event)
         async with opened(

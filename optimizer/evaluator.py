@@ -24,6 +24,7 @@ from optimizer.repeats import joined
 from optimizer.results import CallError, Evaluation, Result
 from optimizer.targets.base import Output, Target
 from optimizer.tokens import prompt_tokens
+from optimizer.unscored import Straight
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,12 +57,14 @@ class Evaluator:
     """(candidate fingerprint, example id) -> result: of this run, or of the part that is being resumed."""
     repeats: int = 1
     """Times that each row is asked; its scores are the means."""
+    straight: Straight = field(default_factory=Straight)
+    """Ends the run where metrics score nothing."""
 
     async def evaluate(self, candidate: Prompt, rows: Sequence[Example], purpose: Purpose) -> Evaluation:
         """Score one candidate on rows; errors come back as results with an error.
 
         Rows that the candidate shows as demos are left out, whoever asks: see `judges`.
-        Raises BudgetExceeded, ProviderError and StoreError, which end the run.
+        Raises BudgetExceeded, ProviderError, StoreError, and UserError where metrics score nothing: the run ends.
         """
         (evaluation,) = await self.evaluate_all([(candidate, rows)], purpose)
         return evaluation
@@ -131,6 +134,7 @@ class Evaluator:
         async with aclosing(self.executor.map(self.target, jobs)) as done:
             async for job, output in done:
                 result = await self._result(job.candidate.fingerprint, job.example, output)
+                self.straight.take(result)
                 repeats = begun.setdefault((result.candidate, result.example), {})
                 repeats[job.sample] = result
                 if len(repeats) == self.repeats:

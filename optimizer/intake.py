@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from optimizer.config import Prefer, RunConfig
 from optimizer.dataset import EvalSet, Split, canonical_json, groups_of
 from optimizer.errors import ConfigError, DataError
-from optimizer.events import Decided
+from optimizer.events import Decided, Sink
 from optimizer.intervals import effective_rows
-from optimizer.metrics import build_metrics, check_rows, metrics_fingerprint
+from optimizer.metrics import Check, Negated, build_metrics, check_rows, metrics_fingerprint
 from optimizer.metrics.base import Metric
+from optimizer.metrics.process import processes
 from optimizer.models.prices import list_price
 from optimizer.prompt import Prompt
 from optimizer.protect import protected
@@ -62,6 +64,27 @@ class Loaded:
             figures["protected"] = len(self.protected)
         read = Decided(kind="data", round=0, reason=reason, figures=figures)
         return [read, *(Decided(kind="warning", round=0, reason=warning) for warning in self.warnings)]
+
+    @asynccontextmanager
+    async def ready(self, sink: Sink) -> AsyncIterator[None]:
+        """Within it metrics can score; before it the sink is told whose code runs, and a fault in that ends it.
+
+        Raises ConfigError.
+        """
+        with processes():
+            for event in self.code_told():
+                await sink.record(event)
+            for metric in self.metrics:
+                if isinstance(metric, Check | Negated):
+                    await metric.make_ready()
+            yield
+
+    def code_told(self) -> Iterator[Decided]:
+        """Whose code runs: one event a file."""
+        checks = [metric for metric in self.metrics if isinstance(metric, Check | Negated)]
+        for code in dict.fromkeys(found for metric in checks if (found := metric.code()) is not None):
+            names = ", ".join(metric.key for metric in checks if metric.code() == code)
+            yield Decided(kind="code", round=0, reason=f"{shown(code)} runs in a process of its own ({names})")
 
     def _by_group(self, smallest: float) -> str:
         """What the test can show where rows of one group all change together; empty where that is no less."""

@@ -28,6 +28,7 @@ from optimizer.rethink import is_doubtful, rethought
 from optimizer.round import RunState, one_round, progress, searching
 from optimizer.search.study import Champion
 from optimizer.stats import compare
+from optimizer.unscored import mostly_unscored, stopped, told
 from optimizer.verdict import harmed, verdict
 
 MOST_ERRORS = 0.2
@@ -104,6 +105,8 @@ async def baseline(bench: Bench, seed: Prompt) -> RunState:
     train = await bench.evaluator.evaluate(seed, bench.train, searching(Split.TRAIN, 0))
     val = await bench.evaluator.evaluate(seed, bench.val, searching(Split.VAL, 0))
     _check_errors([train, val])
+    if unscored := told([*train.errors, *val.errors]):
+        await bench.tell(Decided(kind="warning", round=0, reason=f"{unscored}; they have no score, and count nowhere"))
     champion = Champion(prompt=seed, val=val)
     await bench.tell(
         Decided(
@@ -242,6 +245,8 @@ def _check_errors(evaluations: Sequence[Evaluation]) -> None:
     rows = sum(len(evaluation.results) for evaluation in evaluations)
     errors = [result for evaluation in evaluations for result in evaluation.errors]
     if rows and len(errors) > MOST_ERRORS * rows:
+        if mostly_unscored(errors):
+            raise stopped(errors)
         first = errors[0].error
         told = f"{first.kind.value}: {first.message}" if first else "unknown"
         raise ProviderError(

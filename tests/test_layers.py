@@ -24,7 +24,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ),
     # 1 pure
     (
-        *("intervals", "repeats", "stats", "budget", "plan", "verdict", "protect", "front"),
+        *("intervals", "repeats", "unscored", "stats", "budget", "plan", "verdict", "protect", "front"),
         *("wording", "phrasing", "causes", "lifecycle", "locked", "redaction"),
     ),
     # 2 the outside world
@@ -53,10 +53,10 @@ SHARED = {"models.gate", "mutate.propose", "mutate.validate"}
 """Files that put their family to work, and so may import all of it: what puts the layers around a provider, what
 runs the proposers, what checks every edit. No plug-in imports them."""
 
-BESIDE_BASE = {"models.faults", "mutate.fence", "mutate.limits", "export.jinja"}
+BESIDE_BASE = {"metrics.process", "metrics.pattern", "models.faults", "mutate.fence", "mutate.limits", "export.jinja"}
 """Files that every plug-in of their family may import: what a refusal over HTTP means, how a request shows foreign
-text, what no edit may lose, how Jinja2 is written. They lie beside the base, and are held to a plug-in's imports
-themselves."""
+text, what no edit may lose, how Jinja2 is written, where work is done that may hang. They lie beside the base, and are
+held to a plug-in's imports themselves."""
 
 SANCTIONED = {("mutate", "models.base"), ("metrics", "models.base"), ("targets", "models.base")}
 """Seams that a plug-in of another family may name: it is handed a model, and never builds one."""

@@ -25,8 +25,10 @@ REDRAW = 0.25
 """Seconds between two drawings, at least."""
 HEARTBEAT = 15.0
 """Seconds without a line after which a plain display says that it is alive."""
-UNMARKED = frozenset({"data", "warning", "stop", "written", "proposal failed"})
+UNMARKED = frozenset({"data", "code", "warning", "stop", "written", "proposal failed"})
 """Decisions that tell no figure of the model."""
+LASTING = frozenset({"code", "warning"})
+"""Decisions that stay on a terminal."""
 SHOWN_CAUSES = 5
 BAR = 24
 Styled = list[tuple[str, str]]
@@ -82,7 +84,7 @@ class Display:
             tell = _TOLD.get(type(event))
             if tell is not None and (line := tell(self.tally, event)):
                 self._tell(line + (self._mark if _has_figures(event) else ""))
-        elif isinstance(event, Decided) and event.kind == "warning":
+        elif isinstance(event, Decided) and event.kind in LASTING:
             self.say(_decided_told(self.tally, event))  # It stays, above the lines that are redrawn.
         self.tick()
 

@@ -178,6 +178,14 @@ class Check(ABC):
         """File as the eval file names it -> sha256 of its content, for files that decide the score."""
         return {}
 
+    def code(self) -> Path | None:
+        """The user's file whose code scores; None where the check is ours alone."""
+        return None
+
+    async def make_ready(self) -> None:
+        """Find what is wrong before the first output. Raises ConfigError. May run the user's code."""
+        return
+
     def revision(self) -> str:
         """`Score.version`."""
         return self.version

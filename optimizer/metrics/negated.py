@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from optimizer.config import MetricSpec
 from optimizer.dataset import Example
@@ -36,6 +37,14 @@ class Negated:
     def describe(self) -> MetricSpec:
         """The spec that builds this metric again."""
         return replace(self.check.describe(), negate=True)
+
+    def code(self) -> Path | None:
+        """The check's own."""
+        return self.check.code()
+
+    async def make_ready(self) -> None:
+        """The check's own."""
+        await self.check.make_ready()
 
     def row_fault(self, example: Example) -> tuple[str, str] | None:
         """What the check needs, its negation needs too."""

@@ -1,13 +1,19 @@
-"""JSON Schema on hostile output: nothing is fetched, patterns have a deadline, faults are told in words."""
+"""JSON Schema on hostile output: nothing is fetched, all of it has a deadline, faults are told in words."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Iterator, Mapping
+from contextvars import ContextVar
+from dataclasses import asdict
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from optimizer.metrics.base import Finding
 from optimizer.metrics.json.field import missing_field, wrong_value
+from optimizer.metrics.pattern import MEMORY, found, is_short
+from optimizer.metrics.process import OURS, ProcessFault, Refused, Task
 from optimizer.wording import cut, quote, type_words
 
 if TYPE_CHECKING:
@@ -16,6 +22,12 @@ if TYPE_CHECKING:
 
 DEADLINE: Final = 0.1
 """Seconds that one pattern of a schema may take on one value."""
+CHECKING: Final = 10.0
+"""Seconds that one output may take, and that a schema may."""
+INLINE: Final = 0.01
+"""Seconds that all patterns together may hold up the event loop."""
+SHORT: Final = 200_000
+"""Characters of an output times keywords of a schema that are checked here: a few tens of milliseconds."""
 PLAIN: Final = frozenset({"const", "enum", "default", "examples"})
 """Keywords whose value is data, not a schema."""
 LIMITS: Final[Mapping[str, str]] = {
@@ -36,8 +48,16 @@ SIZES: Final[Mapping[str, str]] = {
 WORDS: Final[Mapping[str, str]] = {"enum": "one of ", "pattern": "a match of the pattern "}
 
 
+_until: ContextVar[float | None] = ContextVar("until", default=None)
+"""Until when all patterns of one check may take, where they have a limit."""
+
+
 class SchemaFault(Exception):
     """The schema cannot be used."""
+
+
+class Slow(Exception):
+    """All patterns together took too long for here."""
 
 
 def check_schema(schema: Any) -> None:
@@ -91,11 +111,86 @@ def first_fault(resolved: str, value: Any) -> Finding | None:
 
     Raises:
         SchemaFault: a pattern overran its deadline.
+        Slow: all of them together took longer than they may, where they have a limit.
     """
     from jsonschema.exceptions import best_match
 
     error = best_match(_validator(resolved).iter_errors(value))
     return None if error is None else _finding(error)
+
+
+async def fault_in(resolved: str, value: Any, length: int) -> Finding | None:
+    """`first_fault`, here where it takes a moment, else in a process that can be killed.
+
+    Args:
+        resolved: the schema as canonical JSON.
+        value: what the output is.
+        length: characters of the output.
+    """
+    if length * _size(resolved) <= SHORT:
+        token = _until.set(time.perf_counter() + INLINE)
+        try:
+            return first_fault(resolved, value)
+        except Slow:
+            pass
+        finally:
+            _until.reset(token)
+    task = Task(
+        function=f"{__name__}:fault_here",
+        arguments={"resolved": resolved, "value": value},
+        seconds=CHECKING,
+        memory=MEMORY,
+    )
+    try:
+        told = await OURS.do(task)
+    except ProcessFault as fault:
+        raise SchemaFault(str(fault)) from fault
+    return None if told is None else Finding(**told)
+
+
+def fault_here(resolved: str, value: Any) -> dict[str, Any] | None:
+    """`first_fault`, on the side of the process. Raises Refused."""
+    try:
+        finding = first_fault(resolved, value)
+    except SchemaFault as fault:
+        raise Refused(str(fault)) from fault
+    except RecursionError as error:
+        raise Refused("the output is nested too deeply") from error
+    return None if finding is None else asdict(finding)
+
+
+@lru_cache(maxsize=64)
+def _size(resolved: str) -> float:
+    """Keywords of a schema, each reference written out; without limit where that has no end, or tells too little."""
+    import json
+
+    schema = json.loads(resolved)
+    sizes: dict[str, float] = {}
+
+    def size(part: Any) -> float:
+        total = 0.0
+        for one in subschemas(part):
+            patterns = [one.get("pattern"), *(one.get("patternProperties") or ())]
+            hard = "uniqueItems" in one or not all(is_short(one) for one in patterns if isinstance(one, str))
+            total += math.inf if hard else len(one) + sum(map(behind, references(one)))
+        return total
+
+    def behind(reference: str) -> float:
+        if reference not in sizes:
+            sizes[reference] = math.inf  # What leads back to itself has no end.
+            sizes[reference] = size(_at(schema, reference))
+        return sizes[reference]
+
+    return 1 + size(schema)
+
+
+def _at(schema: Any, reference: str) -> Any:
+    """What a reference within the schema names: all of it, where it is no plain pointer."""
+    found = schema
+    for step in reference.removeprefix("#").split("/")[1:]:
+        name = step.replace("~1", "/").replace("~0", "~")
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return schema if found is None or found is schema else found
 
 
 @lru_cache(maxsize=64)
@@ -117,12 +212,15 @@ def _validator(resolved: str) -> Validator:
 
 
 def _search(pattern: str, text: str) -> bool:
-    import regex
-
+    until = _until.get()
+    left = DEADLINE if until is None else until - time.perf_counter()
     try:
-        return regex.search(pattern, text, timeout=DEADLINE) is not None
+        if left > 0:
+            return found(pattern, 0, text, left) is not None
     except TimeoutError as error:
-        raise SchemaFault(f"the pattern {quote(pattern)} did not end within {DEADLINE:g} s") from error
+        if until is None:
+            raise SchemaFault(f"the pattern {quote(pattern)} did not end within {DEADLINE:g} s") from error
+    raise Slow
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:

@@ -13,7 +13,7 @@ from optimizer.dataset import canonical_json
 from optimizer.errors import ConfigError
 from optimizer.metrics.base import FLAG, Check, Finding, MetricContext, argument, metric_error
 from optimizer.metrics.json.read import NotJson, read_json
-from optimizer.metrics.json.schema import SchemaFault, check_schema, first_fault
+from optimizer.metrics.json.schema import SchemaFault, check_schema, fault_in
 from optimizer.wording import quote
 
 LARGEST_SCHEMA: Final = 1_000_000
@@ -60,7 +60,7 @@ class Json(Check):
             return fault.finding()
         if self.resolved:
             try:
-                finding = first_fault(self.resolved, value)
+                finding = await fault_in(self.resolved, value, len(context.output))
             except SchemaFault as error:
                 raise metric_error(self.key, context, f"cannot apply its schema: {error}") from error
             if finding is not None:

@@ -1,94 +1,116 @@
-"""Loading a user's function from the file or module that the eval file names."""
+"""The user's function, on the side of the process that runs it: loaded from its file or module, and called."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
-from collections.abc import Callable
+import inspect
+from collections.abc import Awaitable, Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import CodeType, TracebackType
 from typing import Any
 
-from optimizer.errors import ConfigError
+from optimizer.dataset import Example
 from optimizer.metrics.base import MetricContext
+from optimizer.metrics.process import Refused
+from optimizer.metrics.python.find import is_file
+from optimizer.metrics.python.result import PARTS, BadResult, read_result
+from optimizer.results import Completion, Usage
 from optimizer.wording import nearest, quote
 
 Function = Callable[[MetricContext], Any]
 
 
-@lru_cache(maxsize=64)
-def load(function: str, root: Path, source: str) -> Function:
-    """The function, loaded once for one content of its file. Raises ConfigError.
+def load(function: str, file: str, source: str) -> None:
+    """Load the function, so that calls find it. Raises Refused; see `call` for the arguments."""
+    _loaded(function, file, source)
+
+
+def call(
+    function: str, file: str, source: str, example: Mapping[str, Any], completion: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What the function says of one output: the fields of a `Finding`. Raises Refused.
 
     Args:
-        function: `file.py:name` or `module:name`.
-        root: folder that a file is relative to.
+        function: `file.py:name` or `module:name`, as the eval file says.
+        file: the file that holds it.
         source: sha256 of the file's content.
+        example: fields of an Example.
+        completion: fields of a Completion.
     """
+    found = _loaded(function, file, source)
+    usage = Usage(**completion["usage"])
+    context = MetricContext(
+        example=Example(**{**example, "tags": tuple(example["tags"])}),
+        completion=Completion(**{**completion, "usage": usage}),
+    )
+    try:
+        result = found(context)
+        if inspect.isawaitable(result):
+            result = _runner().run(_awaited(result))
+        finding = read_result(result)
+        return {name: getattr(finding, name) for name in PARTS}
+    except BadResult as error:
+        raise Refused(str(error)) from error
+    except MemoryError:
+        raise
+    except BaseException as error:  # Whatever it is, it belongs to the row.
+        raise Refused(f"raised {fault_words(error, _module_name(function, file, source))}") from error
+
+
+async def _awaited(result: Awaitable[Any]) -> Any:
+    return await result
+
+
+@lru_cache(maxsize=1)
+def _runner() -> asyncio.Runner:
+    """One event loop for all calls: what a function keeps open between them belongs to it."""
+    return asyncio.Runner()
+
+
+@lru_cache(maxsize=64)
+def _loaded(function: str, file: str, source: str) -> Function:
     place, _, name = function.rpartition(":")
     try:
-        module = _module(place, root, source)
-    except (Exception, SystemExit) as error:
-        raise ConfigError(
-            f"{quote(place)} cannot be loaded: {fault_words(error, module_name(place, root, source))}"
-        ) from error
+        module = _module(place, Path(file), source)
+    except (MemoryError, Refused):
+        raise
+    except BaseException as error:  # Whatever it is, the module raised it.
+        words = fault_words(error, _module_name(function, file, source))
+        raise Refused(f"cannot be loaded from {quote(place)}: {words}") from error
     found = getattr(module, name, None)
     if found is None:
         known = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-        raise ConfigError(f"{quote(place)} has no function {quote(name)}; {nearest(name, known) or 'add it'}")
+        raise Refused(
+            f"cannot be loaded: {quote(place)} has no function {quote(name)}; {nearest(name, known) or 'add it'}"
+        )
     if not callable(found):
-        raise ConfigError(f"{quote(name)} of {quote(place)} cannot be called; name a function")
+        raise Refused(f"cannot be loaded: {quote(name)} of {quote(place)} cannot be called; name a function")
     called: Function = found
     return called
 
 
-def is_file(place: str) -> bool:
-    """Whether the part before the colon names a file, not a module."""
-    return place.endswith(".py") or "/" in place or "\\" in place
-
-
-def source_file(place: str, root: Path) -> Path:
-    """The file that holds the function. Raises ConfigError where there is none."""
-    import importlib.util
-
-    if is_file(place):
-        return root / place
-    try:
-        spec = importlib.util.find_spec(place)
-    except (Exception, SystemExit) as error:
-        # A package on the way is imported, and may fail in any way.
-        raise ConfigError(f"{quote(place)} cannot be loaded: {fault_words(error)}") from error
-    if spec is None or spec.origin is None or not Path(spec.origin).is_file():
-        raise ConfigError(f"no module {quote(place)} is installed; a file is named as path/file.py:name")
-    return Path(spec.origin)
-
-
-def hash_file(file: Path) -> str:
-    """sha256 of a file's content. Raises ConfigError."""
-    try:
-        return hashlib.sha256(file.read_bytes()).hexdigest()
-    except OSError as error:
-        raise ConfigError(f"{quote(file.name)} cannot be read: {error.strerror}") from error
-
-
-def _module(place: str, root: Path, source: str) -> Any:
+def _module(place: str, file: Path, source: str) -> Any:
     import importlib
     import importlib.util
     import sys
     from importlib.machinery import SourceFileLoader
 
+    content = file.read_bytes()
+    if hashlib.sha256(content).hexdigest() != source:
+        raise Refused(f"cannot be loaded: {quote(file.name)} changed since the run began; begin a new run")
     if not is_file(place):
         return importlib.import_module(place)
 
-    class FreshLoader(SourceFileLoader):
-        """Compiles the file itself: a cached one may be older, and writing one would litter the user's folder."""
+    class Exactly(SourceFileLoader):
+        """Compiles what was hashed: a cached one may be older, and writing one would litter the user's folder."""
 
         def get_code(self, fullname: str) -> CodeType:
-            return self.source_to_code(self.get_data(self.path), self.path)
+            return self.source_to_code(content, self.path)
 
-    file = (root / place).resolve()
-    name = module_name(place, root, source)
-    spec = importlib.util.spec_from_loader(name, FreshLoader(name, str(file)))
+    name = _module_name(f"{place}:", str(file), source)
+    spec = importlib.util.spec_from_loader(name, Exactly(name, str(file)))
     assert spec is not None and spec.loader is not None  # A loader was given.
     module = importlib.util.module_from_spec(spec)
     # Dataclasses look their module up while it is being loaded.
@@ -101,11 +123,12 @@ def _module(place: str, root: Path, source: str) -> Any:
     return module
 
 
-def module_name(place: str, root: Path, source: str) -> str:
+def _module_name(function: str, file: str, source: str) -> str:
     """The name under which a file is loaded: one for each path and content."""
+    place = function.rpartition(":")[0]
     if not is_file(place):
         return place
-    return "metric_" + hashlib.sha256(f"{(root / place).resolve()}:{source}".encode()).hexdigest()[:16]
+    return "metric_" + hashlib.sha256(f"{file}:{source}".encode()).hexdigest()[:16]
 
 
 def fault_words(error: BaseException, module: str = "") -> str:

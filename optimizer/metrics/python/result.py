@@ -43,6 +43,13 @@ def read_result(result: Any) -> Finding:
     )
 
 
+def read_finding(told: Any) -> Finding:
+    """A finding as another process told it, in which anything may have been written. Raises BadResult."""
+    if not isinstance(told, Mapping):
+        raise BadResult("gave an answer that is none")
+    return read_result(told)
+
+
 def read_value(given: object) -> float:
     """A number in [0, 1]; true is 1. Raises BadResult."""
     value: Any = given
