@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from optimizer.metrics.process.child import HEAD, Child, Ended, start
+from optimizer.metrics.process.child import Child, Ended, start
 from optimizer.metrics.process.environment import without_secrets
 
 START: Final = 60.0
@@ -63,10 +63,9 @@ class Task:
     def message(self) -> bytes:
         """As it is sent. Raises ProcessFault where an argument is not JSON."""
         try:
-            body = json.dumps([self.function, self.arguments, self.seconds, self.memory]).encode()
+            return json.dumps([self.function, self.arguments, self.seconds, self.memory]).encode()
         except (TypeError, ValueError, RecursionError) as error:
             raise ProcessFault(f"was not called: its row is not JSON ({type(error).__name__})") from error
-        return len(body).to_bytes(HEAD, "big") + body
 
 
 class Pool:

@@ -7,14 +7,15 @@ import contextlib
 import os
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-HEAD: Final = 4
-"""Bytes in front of each message that tell its length."""
+HEAD: Final = struct.Struct(">IQ")
+"""In front of each message: its length, and its number. An answer has the number of what was asked."""
 LAST_BREATH: Final = 0.5
 """Seconds that a process may take from its last word to its end."""
 _BOOT: Final = (
@@ -38,6 +39,8 @@ class Child:
     """Process that started it: a copy of us must neither ask nor kill it."""
     greeted: bool = False
     """Whether it said that it listens."""
+    asked: int = 0
+    """Messages sent."""
     done: set[Hashable] = field(default_factory=set)
     """What is done once by each process, and was."""
 
@@ -50,9 +53,11 @@ class Child:
         return await self._receive(0)
 
     async def ask(self, message: bytes, most: int) -> bytes:
-        """Send a message, length and all; its answer, of `most` bytes at most. Raises Ended."""
+        """Send a message; its answer, of `most` bytes at most. Raises Ended."""
+        self.asked += 1
+        framed = HEAD.pack(len(message), self.asked) + message
         try:
-            await asyncio.get_running_loop().sock_sendall(self.channel, message)
+            await asyncio.get_running_loop().sock_sendall(self.channel, framed)
         except OSError:
             await self._tell_end()
         return await self._receive(most)
@@ -80,11 +85,12 @@ class Child:
         return True
 
     async def _receive(self, most: int) -> bytes:
-        head = await self._exactly(HEAD, b"")
-        size = int.from_bytes(head[:HEAD], "big")
-        if size > most:
-            raise Ended(f"gave an answer of {size:,} bytes")
-        return await self._exactly(size, head[HEAD:])
+        head = await self._exactly(HEAD.size, b"")
+        size, number = HEAD.unpack_from(head)
+        if size > most or number != self.asked:
+            # Something else wrote there: what comes next would be taken for the next answer.
+            raise Ended("gave an answer that is none")
+        return await self._exactly(size, head[HEAD.size :])
 
     async def _exactly(self, size: int, begun: bytes) -> bytes:
         """At least so many bytes; more only where more is wanted next."""

@@ -44,14 +44,15 @@ def main(descriptor: int) -> None:
     me = os.getpid()
     heard = Heard()
     sys.stdout = sys.stderr = heard
-    _send(channel, b"")
+    _send(channel, 0, b"")
     with contextlib.suppress(OSError):
         channel.settimeout(IDLE)
-        while (body := _receive(channel)) is not None:
+        while (asked := _receive(channel)) is not None:
+            number, body = asked
             answer, spent = _served(body, heard)
             if os.getpid() != me:
                 os._exit(0)
-            _send(channel, answer)
+            _send(channel, number, answer)
             if spent:
                 break
     if os.getpid() == me and hasattr(os, "killpg") and os.getpgid(0) == me:
@@ -143,10 +144,14 @@ def _no_core() -> None:
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _receive(channel: socket.socket) -> bytes | None:
-    """The next message; None where the other side is gone, or wants nothing for long."""
-    head = _exactly(channel, HEAD)
-    return None if head is None else _exactly(channel, int.from_bytes(head, "big"))
+def _receive(channel: socket.socket) -> tuple[int, bytes] | None:
+    """The next message with its number; None where the other side is gone."""
+    head = _exactly(channel, HEAD.size)
+    if head is None:
+        return None
+    size, number = HEAD.unpack(head)
+    body = _exactly(channel, size)
+    return None if body is None else (number, body)
 
 
 def _exactly(channel: socket.socket, size: int) -> bytes | None:
@@ -160,5 +165,5 @@ def _exactly(channel: socket.socket, size: int) -> bytes | None:
     return b"".join(pieces)
 
 
-def _send(channel: socket.socket, body: bytes) -> None:
-    channel.sendall(len(body).to_bytes(HEAD, "big") + body)
+def _send(channel: socket.socket, number: int, body: bytes) -> None:
+    channel.sendall(HEAD.pack(len(body), number) + body)
