@@ -107,10 +107,7 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
         ) as writer,
     ):
         sink = Several((writer, *watch))
-        for code in loaded.code_told():
-            await writer.record(code)  # Those who watch know it.
-        for event in loaded.told():
-            await sink.record(event)
+        await loaded.tell(sink, code=writer)
         async with opened(
             loaded, order.root, sink, providers, writer, hold=plan.limits[Phase.TEST] + plan.kept
         ) as live:

@@ -65,6 +65,14 @@ class Loaded:
         read = Decided(kind="data", round=0, reason=reason, figures=figures)
         return [read, *(Decided(kind="warning", round=0, reason=warning) for warning in self.warnings)]
 
+    async def tell(self, sink: Sink, *, code: Sink | None = None) -> None:
+        """Tell a sink what was read; and one that was not there when `ready` told it, whose code runs."""
+        if code is not None:
+            for event in self.code_told():
+                await code.record(event)
+        for event in self.told():
+            await sink.record(event)
+
     @asynccontextmanager
     async def ready(self, sink: Sink) -> AsyncIterator[None]:
         """Within it metrics can score; before it the sink is told whose code runs, and a fault in that ends it.

@@ -12,7 +12,7 @@ from optimizer.cluster import cluster
 from optimizer.config import RunConfig
 from optimizer.dataset import Example, Split
 from optimizer.evaluator import Purpose, by_id
-from optimizer.events import Sink
+from optimizer.events import Decided, Sink
 from optimizer.failures import Cluster, Kept
 from optimizer.intake import Loaded, take_in
 from optimizer.models.gate import connected
@@ -23,6 +23,7 @@ from optimizer.readers.rows import Ledger
 from optimizer.results import Evaluation
 from optimizer.store.looks import count_look, look_at
 from optimizer.store.spooled import ResultSpool
+from optimizer.unscored import told_or_stopped
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -54,10 +55,12 @@ async def score(config: RunConfig, *, root: Path, splits: Sequence[Split], watch
     if Split.TEST in splits:
         look = count_look(root, look_at(loaded.meta(), loaded.prompt.fingerprint, loaded.prompt.fingerprint))
     sink = Several(tuple(watch))
-    for event in loaded.told():
-        await sink.record(event)
-    spool = await _results(loaded, root, splits, sink)
+    async with loaded.ready(sink):
+        await loaded.tell(sink)
+        spool = await _results(loaded, root, splits, sink)
     whole = spool.of()
+    if unscored := told_or_stopped(whole.values()):
+        await sink.record(Decided(kind="warning", round=0, reason=unscored))
     examples = by_id(loaded.evalset.examples)
     candidate = loaded.prompt.fingerprint
     return Scored(

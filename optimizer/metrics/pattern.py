@@ -71,7 +71,7 @@ def check(pattern: str, flags: int) -> None:
         function=f"{__name__}:compile_here",
         arguments={"pattern": pattern, "flags": flags},
         seconds=COMPILING,
-        memory=MEMORY,
+        memory=MEMORY // 2,
     )
     try:
         fault = OURS.do_now(task)

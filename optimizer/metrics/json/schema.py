@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextvars import ContextVar
 from dataclasses import asdict
 from functools import lru_cache
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from optimizer.metrics.base import Finding
 from optimizer.metrics.json.field import missing_field, wrong_value
-from optimizer.metrics.pattern import MEMORY, found, is_short
+from optimizer.metrics.pattern import MEMORY, SHORT_TEXT, found, is_short
 from optimizer.metrics.process import OURS, ProcessFault, Refused, Task
 from optimizer.wording import cut, quote, type_words
 
@@ -25,9 +24,11 @@ DEADLINE: Final = 0.1
 CHECKING: Final = 10.0
 """Seconds that one output may take, and that a schema may."""
 INLINE: Final = 0.01
-"""Seconds that all patterns together may hold up the event loop."""
-SHORT: Final = 200_000
-"""Characters of an output times keywords of a schema that are checked here: a few tens of milliseconds."""
+"""Seconds that a check may hold up the event loop."""
+LEAST: Final = 0.001
+"""Seconds that a pattern has where nearly none are left."""
+FEW: Final = 100
+"""Items that are compared with each other here."""
 PLAIN: Final = frozenset({"const", "enum", "default", "examples"})
 """Keywords whose value is data, not a schema."""
 LIMITS: Final[Mapping[str, str]] = {
@@ -48,8 +49,11 @@ SIZES: Final[Mapping[str, str]] = {
 WORDS: Final[Mapping[str, str]] = {"enum": "one of ", "pattern": "a match of the pattern "}
 
 
+Rule = Callable[[Any, Any, Any, Any], "Iterable[ValidationError] | None"]
 _until: ContextVar[float | None] = ContextVar("until", default=None)
-"""Until when all patterns of one check may take, where they have a limit."""
+"""When a check has to end, where it has a limit."""
+_slow: set[str] = set()
+"""Schemas that once took too long here."""
 
 
 class SchemaFault(Exception):
@@ -57,7 +61,7 @@ class SchemaFault(Exception):
 
 
 class Slow(Exception):
-    """All patterns together took too long for here."""
+    """A check takes too long for here."""
 
 
 def check_schema(schema: Any) -> None:
@@ -111,7 +115,7 @@ def first_fault(resolved: str, value: Any) -> Finding | None:
 
     Raises:
         SchemaFault: a pattern overran its deadline.
-        Slow: all of them together took longer than they may, where they have a limit.
+        Slow: the check would take longer than it may, where it has a limit.
     """
     from jsonschema.exceptions import best_match
 
@@ -119,20 +123,14 @@ def first_fault(resolved: str, value: Any) -> Finding | None:
     return None if error is None else _finding(error)
 
 
-async def fault_in(resolved: str, value: Any, length: int) -> Finding | None:
-    """`first_fault`, here where it takes a moment, else in a process that can be killed.
-
-    Args:
-        resolved: the schema as canonical JSON.
-        value: what the output is.
-        length: characters of the output.
-    """
-    if length * _size(resolved) <= SHORT:
+async def fault_in(resolved: str, value: Any) -> Finding | None:
+    """`first_fault`, here where it takes a moment, else in a process that can be killed. Raises SchemaFault."""
+    if resolved not in _slow:
         token = _until.set(time.perf_counter() + INLINE)
         try:
             return first_fault(resolved, value)
         except Slow:
-            pass
+            _slow.add(resolved)
         finally:
             _until.reset(token)
     task = Task(
@@ -160,40 +158,6 @@ def fault_here(resolved: str, value: Any) -> dict[str, Any] | None:
 
 
 @lru_cache(maxsize=64)
-def _size(resolved: str) -> float:
-    """Keywords of a schema, each reference written out; without limit where that has no end, or tells too little."""
-    import json
-
-    schema = json.loads(resolved)
-    sizes: dict[str, float] = {}
-
-    def size(part: Any) -> float:
-        total = 0.0
-        for one in subschemas(part):
-            patterns = [one.get("pattern"), *(one.get("patternProperties") or ())]
-            hard = "uniqueItems" in one or not all(is_short(one) for one in patterns if isinstance(one, str))
-            total += math.inf if hard else len(one) + sum(map(behind, references(one)))
-        return total
-
-    def behind(reference: str) -> float:
-        if reference not in sizes:
-            sizes[reference] = math.inf  # What leads back to itself has no end.
-            sizes[reference] = size(_at(schema, reference))
-        return sizes[reference]
-
-    return 1 + size(schema)
-
-
-def _at(schema: Any, reference: str) -> Any:
-    """What a reference within the schema names: all of it, where it is no plain pointer."""
-    found = schema
-    for step in reference.removeprefix("#").split("/")[1:]:
-        name = step.replace("~1", "/").replace("~0", "~")
-        found = found.get(name) if isinstance(found, Mapping) else None
-    return schema if found is None or found is schema else found
-
-
-@lru_cache(maxsize=64)
 def _validator(resolved: str) -> Validator:
     import json
 
@@ -202,25 +166,40 @@ def _validator(resolved: str) -> Validator:
     from referencing import Registry
 
     schema = json.loads(resolved)
-    kind: Any = extend(  # type: ignore[no-untyped-call]
-        validator_for(schema, default=jsonschema.Draft202012Validator),
-        {"pattern": _pattern, "patternProperties": _pattern_properties, "additionalProperties": _additional},
-    )
+    known = validator_for(schema, default=jsonschema.Draft202012Validator)
+    own = {"pattern": _pattern, "patternProperties": _pattern_properties, "additionalProperties": _additional}
+    rules = {name: _timed(name, rule) for name, rule in {**known.VALIDATORS, **own}.items()}
+    kind: Any = extend(known, rules)  # type: ignore[no-untyped-call]
     # A registry of one's own: the default one fetches what a $ref names.
     validator: Validator = kind(schema, registry=Registry())
     return validator
 
 
+def _timed(name: str, rule: Rule) -> Rule:
+    """The same rule, which looks at the clock first: references may say a thing a million times."""
+
+    def timed(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterable[ValidationError]:
+        until = _until.get()
+        if until is not None:
+            many = name == "uniqueItems" and isinstance(instance, list) and len(instance) > FEW
+            if many or time.perf_counter() > until:
+                raise Slow
+        return rule(validator, wanted, instance, schema) or ()
+
+    return timed
+
+
 def _search(pattern: str, text: str) -> bool:
     until = _until.get()
-    left = DEADLINE if until is None else until - time.perf_counter()
+    if until is not None and not (is_short(pattern) and len(text) <= SHORT_TEXT):
+        raise Slow
+    left = DEADLINE if until is None else max(until - time.perf_counter(), LEAST)
     try:
-        if left > 0:
-            return found(pattern, 0, text, left) is not None
+        return found(pattern, 0, text, left) is not None
     except TimeoutError as error:
-        if until is None:
-            raise SchemaFault(f"the pattern {quote(pattern)} did not end within {DEADLINE:g} s") from error
-    raise Slow
+        if until is not None:
+            raise Slow from error
+        raise SchemaFault(f"the pattern {quote(pattern)} did not end within {DEADLINE:g} s") from error
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, schema: Any) -> Iterator[ValidationError]:

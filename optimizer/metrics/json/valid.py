@@ -60,7 +60,7 @@ class Json(Check):
             return fault.finding()
         if self.resolved:
             try:
-                finding = await fault_in(self.resolved, value, len(context.output))
+                finding = await fault_in(self.resolved, value)
             except SchemaFault as error:
                 raise metric_error(self.key, context, f"cannot apply its schema: {error}") from error
             if finding is not None:
