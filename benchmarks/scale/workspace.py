@@ -19,7 +19,7 @@ CHARACTERS = 300
 """Of each row's text."""
 
 
-def make(folder: Path, rows: int, base_url: str, *, concurrency: int = 64, first: int = 0) -> Path:
+def make(folder: Path, rows: int, base_url: str, *, concurrency: int = 64, more: str = "") -> Path:
     """Write rows, a prompt and an eval file; returns the eval file.
 
     Args:
@@ -27,11 +27,11 @@ def make(folder: Path, rows: int, base_url: str, *, concurrency: int = 64, first
         rows: how many.
         base_url: of the server.
         concurrency: calls in flight.
-        first: number of the first ticket.
+        more: further lines of the eval file.
     """
     (folder / "evals").mkdir(parents=True, exist_ok=True)
     with (folder / "evals" / "tickets.jsonl").open("w") as file:
-        for number in range(first, first + rows):
+        for number in range(rows):
             text = f"ticket {number}: {FILLER * 4}"[:CHARACTERS]
             file.write(json.dumps({"text": text, "expected": label(number)}) + "\n")
     (folder / "evals" / "tickets.md").write_text("Name the department.\n\n{{ text }}\n")
@@ -42,7 +42,7 @@ def make(folder: Path, rows: int, base_url: str, *, concurrency: int = 64, first
         f"model: {{name: openai/m, base_url: {base_url}, price: {{input: 1, output: 1}}}}\n"
         "mutator: none\n"
         "metrics: [exact]\n"
-        f"concurrency: {concurrency}\n"
+        f"concurrency: {concurrency}\n{more}"
     )
     return eval_file
 
@@ -72,9 +72,13 @@ def environment() -> dict[str, str]:
     return os.environ | {"OPENAI_API_KEY": "none", "PYTHONPATH": str(ROOT), "COLUMNS": "100"}
 
 
-def optimizer(folder: Path, *arguments: str, before: Sequence[str] = ()) -> Ended:
+def optimizer(folder: Path, *arguments: str) -> Ended:
     """Run a command of the optimizer in a workspace, to its end."""
-    command = [sys.executable, *before, "-m", "optimizer", *arguments]
+    return ended([sys.executable, "-m", "optimizer", *arguments], folder)
+
+
+def ended(command: Sequence[str], folder: Path) -> Ended:
+    """Run a command in a folder, to its end."""
     out, err = folder / "stdout", folder / "stderr"
     with out.open("wb") as to, err.open("wb") as errors:
         began = time.time()
@@ -83,12 +87,13 @@ def optimizer(folder: Path, *arguments: str, before: Sequence[str] = ()) -> Ende
         _, status, used = os.wait4(process.pid, 0)
         wall = time.perf_counter() - start
     process.returncode = os.waitstatus_to_exitcode(status)
+    unit = 2**20 if sys.platform == "darwin" else 2**10
     return Ended(
         code=process.returncode,
         out=out.read_text(),
         err=err.read_text(),
         wall=wall,
         cpu=used.ru_utime + used.ru_stime,
-        peak=used.ru_maxrss / (1 if sys.platform == "darwin" else 1024) / (2**20 if sys.platform == "darwin" else 1),
+        peak=used.ru_maxrss / unit,
         began=began,
     )
