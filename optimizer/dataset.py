@@ -45,18 +45,22 @@ class EvalSet:
 
     name: str
     """The eval file's stem."""
-    examples: tuple[Example, ...]
+    examples: Sequence[Example]
     """All rows, in file order."""
     splits: Mapping[str, Split] = field(default_factory=dict)
     """Example id -> split, for every example."""
 
-    def split(self, name: Split) -> tuple[Example, ...]:
+    def split(self, name: Split) -> Sequence[Example]:
         """Examples of one split, ordered by a hash of their id.
 
         The order is frozen: it depends on no file order, so blocks of rows stay the same from run to run.
         """
         rows = [example for example in self.examples if self.splits[example.id] == name]
         return tuple(sorted(rows, key=lambda row: hashlib.sha256(row.id.encode()).digest()))
+
+    def by_id(self) -> Mapping[str, Example]:
+        """Examples by their id."""
+        return {example.id: example for example in self.examples}
 
     def fingerprint(self, name: Split | None = None) -> str:
         """sha256 over the content of one split, or of all rows: ids, inputs, expected."""

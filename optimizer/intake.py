@@ -97,7 +97,9 @@ class Loaded:
     def _by_group(self, smallest: float) -> str:
         """What the test can show where rows of one group all change together; empty where that is no less."""
         test = self.evalset.split(Split.TEST)
-        alike = bundles_of({row.id: 0.0 for row in test}, groups_of(test))
+        if not (groups := groups_of(test)):
+            return ""
+        alike = bundles_of({row.id: 0.0 for row in test}, groups)
         least = minimum_detectable_gain(effective_rows(alike))
         return f", or {100 * least:.0f} if rows of one group change together" if least > smallest else ""
 
@@ -108,9 +110,15 @@ class Loaded:
         return describe(self.config, self.evalset, self.prompt, versions=versions, lines=tries, arguments=arguments)
 
 
-def take_in(config: RunConfig, *, write: bool = True) -> Loaded:
-    """Read and check all files of a run. Raises UserError with every problem found; sends nothing."""
-    evalset, ledger = load_eval_set(config, write=False)
+def take_in(config: RunConfig, *, write: bool = True, spooled: bool = False) -> Loaded:
+    """Read and check all files of a run. Raises UserError with every problem found; sends nothing.
+
+    Args:
+        config: what the run asks for.
+        write: whether splits that are drawn are kept.
+        spooled: hold the rows in a temporary file, and not in memory.
+    """
+    evalset, ledger = load_eval_set(config, write=False, spooled=spooled)
     if regressions := guarded(config, evalset):
         config = replace(config, protect=tuple(dict.fromkeys((*config.protect, *regressions))))
     prompt = load_prompt(config.prompt, ledger.fields)
@@ -156,7 +164,8 @@ def _refuse_secrets(config: RunConfig, prompt: Prompt, evalset: EvalSet) -> None
 
 def _shown_rows(config: RunConfig, prompt: Prompt, evalset: EvalSet) -> Iterator[str]:
     """Rows of the eval set that the prompt shows, answers and all."""
-    rows = [row.id for row in evalset.examples if row.id in prompt.demo_rows]
+    shown_rows = prompt.demo_rows
+    rows = [row.id for row in evalset.examples if row.id in shown_rows] if shown_rows else []
     if rows:
         said = "row" if len(rows) == 1 else "rows"
         yield f"{shown(config.prompt)}: demos: {said} {', '.join(rows)} of the eval set, left out of every score"

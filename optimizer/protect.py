@@ -28,6 +28,8 @@ def protected(
 
     Raises DataError with every name that no row and no tag has.
     """
+    if not spec:
+        return frozenset()
     ids = {example.id for example in examples}
     tagged: dict[str, list[str]] = {}
     for example in examples:

@@ -11,7 +11,7 @@ from optimizer.build import Several, opened
 from optimizer.cluster import cluster
 from optimizer.config import RunConfig
 from optimizer.dataset import Example, Split
-from optimizer.evaluator import Purpose, by_id
+from optimizer.evaluator import Purpose
 from optimizer.events import Decided, Sink
 from optimizer.failures import Cluster, Kept
 from optimizer.intake import Loaded, take_in
@@ -50,7 +50,7 @@ async def score(config: RunConfig, *, root: Path, splits: Sequence[Split], watch
     The test split may be among them: that is a look at it, and it is counted.
     Raises as `execute` does.
     """
-    loaded = take_in(config)
+    loaded = take_in(config, spooled=True)
     look = None
     if Split.TEST in splits:
         look = count_look(root, look_at(loaded.meta(), loaded.prompt.fingerprint, loaded.prompt.fingerprint))
@@ -61,7 +61,7 @@ async def score(config: RunConfig, *, root: Path, splits: Sequence[Split], watch
     whole = spool.of()
     if unscored := told_or_stopped(whole.values()):
         await sink.record(Decided(kind="warning", round=0, reason=unscored))
-    examples = by_id(loaded.evalset.examples)
+    examples = loaded.evalset.by_id()
     candidate = loaded.prompt.fingerprint
     return Scored(
         prompt=loaded.prompt,

@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ def text_of(row: Example) -> str:
     return text
 
 
-def tags_of(rows: tuple[Example, ...]) -> Counter[str]:
+def tags_of(rows: Sequence[Example]) -> Counter[str]:
     return Counter(tag for row in rows for tag in row.tags)
 
 
@@ -204,7 +204,7 @@ def test_the_tags_of_a_review_agree_with_its_labels():
         assert ("factual" in row.tags) == (row.expected["sentiment"] == "neutral"), row.id
 
 
-def mean_score(name: str, prompt: Prompt, rows: tuple[Example, ...], perfect: bool) -> float:
+def mean_score(name: str, prompt: Prompt, rows: Sequence[Example], perfect: bool) -> float:
     """Mean row score of the stand-in's answers under the eval file's metrics."""
     config = config_of(name)
     metrics = build_metrics(config.metrics, config.path.parent)

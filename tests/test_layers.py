@@ -19,7 +19,7 @@ PACKAGE = Path(__file__).parent.parent / "optimizer"
 LAYERS: tuple[tuple[str, ...], ...] = (
     # 0 values
     (
-        *("errors", "dataset", "readers", "prompt", "tokens", "edits", "alignment"),
+        *("errors", "dataset", "spool", "readers", "prompt", "tokens", "edits", "alignment"),
         *("results", "failures", "outcome", "events", "config"),
     ),
     # 1 pure

@@ -9,7 +9,8 @@ from optimizer.dataset import Example, Split
 from optimizer.errors import ErrorKind, StoreError
 from optimizer.failures import Failure, Kept
 from optimizer.results import CallError, Completion, Evaluation, Result, Score
-from optimizer.store.spooled import BATCH, ResultSpool
+from optimizer.spool import BATCH
+from optimizer.store.spooled import ResultSpool
 
 ROWS = BATCH + 100
 """More than are written at once."""
@@ -87,6 +88,6 @@ def test_no_room_for_the_file_is_told_in_one_line(monkeypatch):
         def execute(self, *_):
             raise sqlite3.OperationalError("database or disk is full")
 
-    monkeypatch.setattr(spool, "_db", Full())
+    monkeypatch.setattr(spool._spool, "_db", Full())
     with pytest.raises(StoreError, match=r"temporary file: database or disk is full \(make room, or .*TMPDIR\)"):
-        spool.of()
+        len(spool.of())

@@ -11,7 +11,8 @@ from optimizer.dataset import EvalSet, Example, Split, content_hash
 from optimizer.readers.base import fault, shown
 from optimizer.readers.marks import marks_path, read_marks, standing, version_of
 from optimizer.readers.rows import Ledger, load_examples
-from optimizer.readers.splits import assign, read_lock
+from optimizer.readers.splits import place, read_lock
+from optimizer.readers.spooled import SpooledEvalSet, SpooledExamples
 
 
 def lock_path(config: RunConfig) -> Path:
@@ -19,22 +20,26 @@ def lock_path(config: RunConfig) -> Path:
     return config.path.with_name(f"{config.name}.splits.json")
 
 
-def load_eval_set(config: RunConfig, *, write: bool = True) -> tuple[EvalSet, Ledger]:
+def load_eval_set(config: RunConfig, *, write: bool = True, spooled: bool = False) -> tuple[EvalSet, Ledger]:
     """Read the rows, check them and give each its split.
 
     Args:
         config: what the run asks for.
         write: False to leave the lock file alone, whatever is drawn; `keep_splits` writes it later.
+        spooled: hold the rows in a temporary file; where people have marked rows, they are held in memory all the same.
 
     Raises DataError with every problem of the rows or of the splits, StoreError where the lock file cannot be
     written.
     """
-    examples, ledger = load_examples(config.data)
+    examples, ledger = load_examples(config.data, spooled=spooled and not marks_path(config.path).exists())
     path = lock_path(config)
-    splits, _ = assign(examples, config.splits, path, config.seed, ledger.splits, write=write)
+    placed, _ = place(examples, config.splits, path, config.seed, ledger.splits, write=write)
     if path.exists() and {s.value: share for s, share in read_lock(path).shares.items()} != dict(config.splits):
         note = f"{shown(path)} was drawn with other shares than `splits` asks for; they stay (delete it to draw anew)"
         ledger = replace(ledger, warnings=(*ledger.warnings, note))
+    if isinstance(examples, SpooledExamples):
+        return SpooledEvalSet.of(config.name, examples, placed), ledger
+    splits = {row.id: split for row, split in zip(examples, placed, strict=True)}
     marked, told = _marked(examples, config, splits)
     ledger = replace(ledger, warnings=(*ledger.warnings, *told))
     return EvalSet(name=config.name, examples=marked, splits={row.id: splits[row.id] for row in marked}), ledger
@@ -65,8 +70,9 @@ def _marked(
 
 def guarded(config: RunConfig, evalset: EvalSet) -> tuple[str, ...]:
     """Rows that people have marked as regressions, as far as they are in the eval set."""
-    known = {row.id for row in evalset.examples}
-    return tuple(row for row in standing(read_marks(marks_path(config.path))).regressions if row in known)
+    wanted = standing(read_marks(marks_path(config.path))).regressions
+    known = {row.id for row in evalset.examples} if wanted else set()
+    return tuple(row for row in wanted if row in known)
 
 
 def keep_splits(config: RunConfig, evalset: EvalSet, ledger: Ledger) -> None:
@@ -76,4 +82,4 @@ def keep_splits(config: RunConfig, evalset: EvalSet, ledger: Ledger) -> None:
     """
     # Rows that are set aside were drawn too.
     whole = load_examples(config.data)[0] if marks_path(config.path).exists() else evalset.examples
-    assign(whole, config.splits, lock_path(config), config.seed, ledger.splits)
+    place(whole, config.splits, lock_path(config), config.seed, ledger.splits)

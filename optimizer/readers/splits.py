@@ -7,10 +7,8 @@ with the shares and the seed that the file names.
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -22,13 +20,12 @@ from optimizer.errors import DataError, Problem, StoreError
 from optimizer.readers import atomic, strict_json
 from optimizer.readers.base import CAPS, fault, read_text, shown
 from optimizer.readers.document import Document, dotted
+from optimizer.readers.draw import ORDER, Units, by_hash, draw, key_of
 from optimizer.readers.json_places import lines_of
 from optimizer.readers.shape import Strict, check, locate
 
 VERSION = 1
 """Version of the lock file's layout."""
-ORDER = (Split.TRAIN, Split.VAL, Split.TEST)
-"""Splits, in the order in which shares are laid out."""
 _MEND = "or take the file back from version control; without it new splits are drawn"
 
 
@@ -75,18 +72,6 @@ class _LockFile(Strict):
     groups: _Names = _Names()
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Unit:
-    """Rows that share a split: a group, or one row."""
-
-    key: str
-    rows: tuple[Example, ...]
-
-    @property
-    def tags(self) -> tuple[str, ...]:
-        return tuple(sorted({tag for row in self.rows for tag in row.tags}))
-
-
 def assign(
     examples: Sequence[Example],
     shares: Mapping[str, float],
@@ -112,27 +97,39 @@ def assign(
     Raises DataError for a group that would straddle splits, a file that is damaged or disagrees with `given`, and a
     split without rows; StoreError where the file cannot be written.
     """
-    fixed = dict(given or {})
+    splits, changed = place(examples, shares, lock_path, seed, given, write=write)
+    return {row.id: split for row, split in zip(examples, splits, strict=True)}, changed
+
+
+def place(
+    examples: Sequence[Example],
+    shares: Mapping[str, float],
+    lock_path: Path,
+    seed: int,
+    given: Mapping[str, Split] | None = None,
+    *,
+    write: bool = True,
+) -> tuple[Iterator[Split], bool]:
+    """The same as `assign`, with the splits one by one, in the order of the examples."""
+    fixed = given or {}
     lock = read_lock(lock_path) if lock_path.exists() or lock_path.is_symlink() else None
     known = _known(examples, fixed, lock, lock_path)
-    units = _units(examples)
-    open_units = [unit for unit in units if not any(row.id in known for row in unit.rows)]
+    base = lock or Lock(seed=seed, shares={split: shares[split.value] for split in ORDER})
+    units = Units(examples, base.seed)
+    for row, unit in zip(examples, units.of, strict=True):
+        if not units.homes[unit] and row.id in known:
+            units.homes[unit] = 1 + ORDER.index(known[row.id])
     if lock is None:
-        drawn = _draw(open_units, {split: shares[split.value] for split in ORDER}, seed)
-        base = Lock(seed=seed, shares={split: shares[split.value] for split in ORDER})
+        draw(units, examples, base.shares)
     else:
-        drawn = {unit.key: _by_hash(unit.key, lock.shares, lock.seed) for unit in open_units}
-        base = lock
-    splits = dict(known)
-    for unit in units:
-        home = next((known[row.id] for row in unit.rows if row.id in known), None) or drawn[unit.key]
-        splits.update({row.id: home for row in unit.rows})
-    _check_filled(splits, examples)
-    after = _extended(base, examples, splits, fixed)
-    changed = (lock is None and bool(after.rows)) or (lock is not None and after != lock)
+        for row, unit in zip(examples, units.of, strict=True):
+            if not units.homes[unit]:
+                units.homes[unit] = 1 + ORDER.index(by_hash(key_of(row), lock.shares, lock.seed))
+    _check_filled(units, examples)
+    changed = _adds(lock, examples, units.splits(), fixed)
     if changed and write:
-        _write(lock_path, after)
-    return {row.id: splits[row.id] for row in examples}, changed
+        _write(lock_path, _extended(base, examples, units.splits(), fixed))
+    return units.splits(), changed
 
 
 def _known(examples: Sequence[Example], given: Mapping[str, Split], lock: Lock | None, path: Path) -> dict[str, Split]:
@@ -168,74 +165,33 @@ def _problem(row: Example, name: str, problem: str, fix: str) -> Problem:
     return Problem(where=row.source or f"row {row.id}", field=name, problem=problem, fix=fix)
 
 
-def _units(examples: Sequence[Example]) -> list[_Unit]:
-    rows: dict[str, list[Example]] = defaultdict(list)
-    for row in examples:
-        # Keys of groups and of ids must not meet.
-        rows[f"id:{row.id}" if row.group is None else f"group:{row.group}"].append(row)
-    return [_Unit(key=key, rows=tuple(rows[key])) for key in sorted(rows)]
-
-
-def _draw(units: Sequence[_Unit], shares: Mapping[Split, float], seed: int) -> dict[str, Split]:
-    """Walk through the units tag by tag, each to the split that is furthest behind its share.
-
-    So every stretch of the walk, and with it every tag, is close to the shares, and so is the whole.
-    """
-    behind = dict.fromkeys(ORDER, 0.0)
-    drawn: dict[str, Split] = {}
-    for unit in sorted(units, key=lambda unit: (unit.tags, _hash(unit.key, seed))):
-        for split in ORDER:
-            behind[split] += shares[split] * len(unit.rows)
-        chosen = max(ORDER, key=lambda split: behind[split])
-        behind[chosen] -= len(unit.rows)
-        drawn[unit.key] = chosen
-    _fill_empty(units, drawn)
-    return drawn
-
-
-def _fill_empty(units: Sequence[_Unit], drawn: dict[str, Split]) -> None:
-    """Large groups can leave a split empty: it takes the smallest unit of the split that has most units."""
-    sizes = {unit.key: len(unit.rows) for unit in units}
-    for split in ORDER:
-        members = {other: sorted(key for key, home in drawn.items() if home == other) for other in ORDER}
-        largest = max(ORDER, key=lambda other: len(members[other]))
-        if units and not members[split] and len(members[largest]) > 1:
-            drawn[min(members[largest], key=lambda key: sizes[key])] = split
-
-
-def _hash(key: str, seed: int) -> float:
-    """A number in [0, 1) that depends on key and seed alone."""
-    digest = hashlib.sha256(f"{seed}\n{key}".encode()).digest()
-    return int.from_bytes(digest[:8]) / 2**64
-
-
-def _by_hash(key: str, shares: Mapping[Split, float], seed: int) -> Split:
-    point = _hash(key, seed)
-    edge = 0.0
-    for split in ORDER:
-        edge += shares[split]
-        if point < edge:
-            return split
-    return ORDER[-1]
-
-
-def _check_filled(splits: Mapping[str, Split], examples: Sequence[Example]) -> None:
-    filled = {splits[row.id] for row in examples}
-    if lacking := [split.value for split in ORDER if split not in filled]:
+def _check_filled(units: Units, examples: Sequence[Example]) -> None:
+    if lacking := [split.value for home, split in enumerate(ORDER, 1) if home not in units.homes]:
         where = examples[0].source.rpartition(":")[0] if examples else ""
         problem = f"no row is in {' or '.join(lacking)}"
         fix = "add rows or groups: each of train, val and test needs some"
         raise DataError([Problem(where=where or "rows", field="split", problem=problem, fix=fix)])
 
 
-def _extended(lock: Lock, examples: Sequence[Example], splits: Mapping[str, Split], given: Mapping[str, Split]) -> Lock:
+def _adds(lock: Lock | None, examples: Iterable[Example], splits: Iterable[Split], given: Mapping[str, Split]) -> bool:
+    """Whether there are rows or groups that the lock file does not list so."""
+    for row, split in zip(examples, splits, strict=True):
+        if row.id not in given:
+            if lock is None or lock.rows.get(row.id) is not split:
+                return True
+            if row.group is not None and lock.groups.get(row.group) is not split:
+                return True
+    return False
+
+
+def _extended(lock: Lock, examples: Sequence[Example], splits: Iterable[Split], given: Mapping[str, Split]) -> Lock:
     """The lock with the rows and groups of today besides."""
     rows, groups = dict(lock.rows), dict(lock.groups)
-    for row in examples:
+    for row, split in zip(examples, splits, strict=True):
         if row.id not in given:
-            rows[row.id] = splits[row.id]
+            rows[row.id] = split
             if row.group is not None:
-                groups[row.group] = splits[row.id]
+                groups[row.group] = split
     return Lock(seed=lock.seed, shares=lock.shares, rows=rows, groups=groups)
 
 
