@@ -1,5 +1,9 @@
+from __future__ import annotations
+
 import copy
 import json
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,7 +21,7 @@ ROWS = BATCH + 200
 """More than are written at once."""
 
 
-def row_of(number):
+def row_of(number: int) -> dict[str, Any]:
     row = {"text": f"ticket {number} é", "deep": {"b": [number, None], "a": 1.5}, "expected": ["x", "y"][number % 2]}
     if number % 5 == 0:
         row |= {"id": f"row {number}", "tags": ["five", f"t{number % 3}"]}
@@ -29,8 +33,8 @@ def row_of(number):
     return row
 
 
-def written(path, rows):
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+def written(path: Path, rows: list[dict[str, Any]]) -> DataSpec:
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
     return DataSpec(path=path)
 
 
@@ -43,7 +47,7 @@ def test_rows_in_a_file_are_those_in_memory(tmp_path):
     assert tuple(spooled) == held and same == ledger and len(spooled) == len(held) == ROWS
     assert len(ledger.skipped) == 44
     assert (spooled[0], spooled[-1], spooled[2:4]) == (held[0], held[-1], list(held[2:4]))
-    assert copy.deepcopy(spooled) == held
+    assert tuple(copy.deepcopy(spooled)) == held
     with pytest.raises(IndexError):
         spooled[ROWS]
 
