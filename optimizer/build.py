@@ -23,7 +23,7 @@ from optimizer.executors.local import LocalExecutor
 from optimizer.intake import Loaded, check_wishes, take_in
 from optimizer.models.base import Model
 from optimizer.models.cache import CompletionCache
-from optimizer.models.gate import Providers, Terms, account, connected, gate, specs
+from optimizer.models.gate import Providers, Terms, account, called, connected, gate, rates, specs
 from optimizer.models.prices import known_prices, list_price
 from optimizer.mutate.base import Mutator
 from optimizer.mutate.demos import DemoMutator
@@ -190,21 +190,25 @@ async def opened(
     resumed = writer is not None and writer.resumed
     known: Mapping[str, Completion] = writer.known_completions() if writer and resumed else {}
     budget = Budget(config.budget, spent=_spent(writer, config.budget) if writer and resumed else None, hold=hold)
-    terms = Terms(concurrency=config.concurrency)
     async with await asyncio.to_thread(CompletionCache, root / ".optimizer" / "cache") as cache:
-        models = {
-            owner: gate(
+        models = {}
+        for owner, provider in providers.items():
+            # The same name may cost something else at another address.
+            here = [spec for spec in specs(config) if account(spec) == owner]
+            models[owner] = gate(
                 provider,
                 store=cache,
                 sink=sink,
                 budget=budget,
-                # The same name may cost something else at another address.
-                prices=known_prices(spec for spec in specs(config) if account(spec) == owner),
+                prices=known_prices(here),
                 known=known,
-                terms=terms,
+                terms=Terms(
+                    concurrency=config.concurrency,
+                    timeout=config.timeout,
+                    rates=rates(here),
+                    account=called(here[0]),
+                ),
             )
-            for owner, provider in providers.items()
-        }
         yield Live(models=models, config=config, budget=budget)
 
 

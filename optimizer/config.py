@@ -31,6 +31,10 @@ class ModelSpec:
     """Parameters of every call."""
     price: Price | None = None
     """Price set by hand; None looks it up in litellm's bundled table."""
+    rpm: int | None = None
+    """Requests a minute that the account bears; None goes by what the provider says."""
+    tpm: int | None = None
+    """Input and output tokens a minute that the account bears; None goes by what the provider says."""
 
     @property
     def provider(self) -> str:
@@ -137,6 +141,8 @@ class RunConfig:
     """Hard limits."""
     concurrency: int = 16
     """Calls in flight, at most."""
+    timeout: float = 120.0
+    """Seconds that one attempt may take; all attempts of a request together take twice that at most."""
     seed: int = 0
     """The run's seed."""
     protect: tuple[str, ...] = ()

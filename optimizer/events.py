@@ -169,6 +169,18 @@ class Progress:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Held:
+    """Calls of an account are held back: for the live display and the log."""
+
+    account: str
+    """Host, or name of the provider."""
+    why: str
+    """`rate limited, concurrency 50 -> 35`, `held by 500 requests a minute`..."""
+    seconds: float
+    """Until the next call may leave, from now on."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RunEnded:
     """The run is complete."""
 
@@ -188,6 +200,7 @@ Event = (
     | Decided
     | LinePriced
     | Progress
+    | Held
     | RunEnded
 )
 

@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     (
         *("intervals", "repeats", "unscored", "stats", "budget", "plan", "verdict", "protect", "front"),
         *("wording", "phrasing", "causes", "lifecycle", "locked", "redaction"),
+        *("health", "pace"),
     ),
     # 2 the outside world
     ("models", "metrics", "targets", "executors", "store"),
@@ -53,7 +54,9 @@ SHARED = {"models.gate", "mutate.propose", "mutate.validate"}
 """Files that put their family to work, and so may import all of it: what puts the layers around a provider, what
 runs the proposers, what checks every edit. No plug-in imports them."""
 
-BESIDE_BASE = {"metrics.process", "metrics.pattern", "models.faults", "mutate.fence", "mutate.limits", "export.jinja"}
+BESIDE_BASE = {"metrics.process", "metrics.pattern", "models.faults", "models.headers"} | {
+    *("mutate.fence", "mutate.limits", "export.jinja")
+}
 """Files that every plug-in of their family may import: what a refusal over HTTP means, how a request shows foreign
 text, what no edit may lose, how Jinja2 is written, where work is done that may hang. They lie beside the base, and are
 held to a plug-in's imports themselves."""

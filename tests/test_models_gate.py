@@ -4,18 +4,20 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from optimizer.budget import Budget
 from optimizer.config import BudgetSpec, ModelSpec, Price
 from optimizer.errors import BudgetExceeded, ConfigError, ErrorKind, ModelError, ProviderError, StoreError
-from optimizer.events import CallEnded, CallSaved, CallSent, Event, Recording
-from optimizer.models.base import Model, Request
-from optimizer.models.budgeted import estimate_usage
+from optimizer.events import CallEnded, CallSaved, CallSent, Event, Held, Recording
+from optimizer.models.base import Model, Request, UnusableReply, estimate_usage
 from optimizer.models.cache import CompletionCache
 from optimizer.models.gate import Terms, account, gate, open_provider
+from optimizer.models.headers import listen
 from optimizer.outcome import Phase, Role
+from optimizer.pace import Rate
 from optimizer.prompt import Message
 from optimizer.results import Completion, Usage
 from optimizer.testing.models import Answer, FunctionModel
@@ -47,6 +49,7 @@ class World:
         known: dict[str, Completion] | None = None,
         concurrency: int = 16,
         retries: int = 5,
+        **terms: Any,
     ) -> None:
         async def slowly(request: Request) -> Answer:
             await asyncio.sleep(seconds)
@@ -58,8 +61,11 @@ class World:
         self.known = known or {}
         self.concurrency = concurrency
         self.retries = retries
+        self.terms = terms
 
-    def run(self, *requests: Request) -> list[object]:
+    def run(self, *requests: Request, at_once: int = 1000) -> list[object]:
+        """Ask for all, so many under way at once as an executor would have; failures as values."""
+
         async def main() -> list[object]:
             self.budget = Budget(self.spec)
             model = gate(
@@ -69,9 +75,17 @@ class World:
                 budget=self.budget,
                 prices={"m": PRICE},
                 known=self.known,
-                terms=Terms(concurrency=self.concurrency, retries=self.retries, clock=now),
+                terms=Terms(concurrency=self.concurrency, retries=self.retries, clock=now, **self.terms),
             )
-            return list(await asyncio.gather(*(model.complete(one) for one in requests), return_exceptions=True))
+            room = asyncio.Semaphore(at_once)
+
+            async def row(request: Request) -> Completion:
+                async with room:
+                    return await model.complete(request)
+
+            ends: list[object] = list(await asyncio.gather(*(row(one) for one in requests), return_exceptions=True))
+            self.ended = now()
+            return ends
 
         return virtual_time.run(main())
 
@@ -232,7 +246,7 @@ def test_a_storm_of_rate_limits_passes():
 
     seen: Counter[str] = Counter()
     world = World(answer, concurrency=32)
-    ends = world.run(*(ask(number) for number in range(300)))
+    ends = world.run(*(ask(number) for number in range(300)), at_once=32)
     assert {type(end) for end in ends} == {Completion}
     assert len(world.provider.requests) == sum(seen.values()) < 500
 
@@ -334,3 +348,113 @@ def test_an_endpoint_that_is_no_address_is_refused_before_any_call():
 def test_one_account_is_one_provider_at_one_address():
     assert account(ModelSpec(name="openai/a")) == account(ModelSpec(name="openai/b")) == ("openai", None)
     assert account(ModelSpec(name="openai/a", base_url="http://h/v1")) != account(ModelSpec(name="openai/a"))
+
+
+def down(start: float, end: float, kind: ErrorKind = ErrorKind.INTERNAL_SERVER) -> Callable[[Request], Answer]:
+    """A provider that fails from one second to another, and answers otherwise."""
+    return lambda request: fault(kind, 503) if start <= now() < end else ROMEO
+
+
+def held(world: World) -> list[Held]:
+    return [event for event in world.sink.events if isinstance(event, Held)]
+
+
+@pytest.mark.parametrize("concurrency", [4, 16, 64])
+@pytest.mark.parametrize("seconds", [0.5, 5.0, 200.0])
+@pytest.mark.parametrize("kind", [ErrorKind.INTERNAL_SERVER, ErrorKind.CONNECTION, ErrorKind.MALFORMED])
+def test_an_outage_in_the_middle_is_ridden_out(kind, seconds, concurrency):
+    world = World(down(1.0, 1.0 + seconds, kind), seconds=0.2, concurrency=concurrency)
+    ends = world.run(*(ask(number) for number in range(400)), at_once=concurrency)
+    assert Counter(type(end) for end in ends) == {Completion: 400}, "no row is lost"
+    wasted = len(world.provider.requests) - 400
+    assert wasted <= max(10, concurrency) + 13, "those that failed in a row, then one call a rest"
+    if seconds >= 5.0:
+        told = held(world)
+        assert told and all("no answer (api.example.com: " in event.why for event in told)
+        assert told[-1].why.endswith("s more") and "gives up after" in told[0].why
+
+
+@pytest.mark.parametrize("concurrency", [1, 16])
+def test_an_outage_without_end_ends_the_run_after_a_stated_time(concurrency):
+    world = World(down(2.0, 1e9), seconds=0.1, concurrency=concurrency)
+    ends = world.run(*(ask(number) for number in range(500)), at_once=concurrency)
+    broken = [end for end in ends if isinstance(end, ProviderError)]
+    assert broken and "failed again after each of 13 rests" in str(broken[0])
+    assert "resume once the provider is back" in str(broken[0])
+    assert sum(isinstance(end, ModelError) for end in ends) == 0 or concurrency == 1
+    assert 280 <= sum(event.seconds for event in held(world)) < 290
+
+
+def test_after_an_outage_a_provider_is_not_met_by_all_at_once():
+    times: list[float] = []
+
+    def answer(request: Request) -> Answer:
+        times.append(now())
+        return down(20.0, 60.0)(request)
+
+    world = World(answer, concurrency=128)
+    world.run(*(ask(number) for number in range(4000)), at_once=128)
+    back = [at for at in times if at >= 60.0]
+    assert [back.count(back[0]), back.count(back[0] + 1)] == [1, 11] and max(Counter(back).values()) == 128
+
+
+def test_a_candidate_that_gets_empty_answers_alone_costs_its_rows_and_no_run():
+    def answer(request: Request) -> Answer:
+        return replace(ROMEO, text=" ") if int(request.messages[0].content.split()[1]) >= 20 else ROMEO
+
+    world = World(answer, seconds=0.1)
+    ends = world.run(*(ask(number) for number in range(60)), at_once=16)
+    assert Counter(type(end) for end in ends) == {Completion: 20, UnusableReply: 40}
+    assert {end.attempts for end in ends if isinstance(end, ModelError)} == {6}
+
+
+def test_a_wait_that_is_asked_for_holds_back_everything_and_is_told():
+    times: list[float] = []
+
+    def answer(request: Request) -> Answer:
+        times.append(now())
+        return fault(ErrorKind.RATE_LIMIT, 429, 200.0) if len(times) == 30 else ROMEO
+
+    world = World(answer, concurrency=8, seconds=0.0)
+    ends = world.run(*(ask(number) for number in range(300)), at_once=8)
+    assert {type(end) for end in ends} == {Completion}
+    assert len(times) == 301 and sum(0 < at < 200 for at in times) == 0
+    (event,) = held(world)
+    assert event.why == "rate limited, concurrency 8 -> 5" and event.seconds == 200.0
+
+
+@pytest.mark.parametrize(("rate", "seconds"), [(Rate(requests=120), 59.5), (Rate(tokens=1800), 57.0)])
+def test_limits_by_hand_hold_for_every_role_of_an_account(rate, seconds):
+    world = World(lambda request: ROMEO, concurrency=16, rates={"m": rate}, account="api.example.com")
+    others = [replace(ask(number, Role.MUTATOR), model="other") for number in range(60)]
+    ends = world.run(*(ask(number) for number in range(60)), *others)
+    assert {type(end) for end in ends} == {Completion}
+    assert seconds < world.ended < seconds + 30
+    assert {event.account for event in held(world)} <= {"api.example.com"}
+    assert any(event.why.startswith("held by ") for event in held(world)) or rate.requests
+
+
+def test_what_a_provider_says_is_left_is_not_passed():
+    window: Counter[int] = Counter()
+    refused = 0
+
+    def answer(request: Request) -> Answer:
+        nonlocal refused
+        minute, most = int(now() // 60), 30
+        window[minute] += 1
+        left, reset = max(most - window[minute], 0), 60 - now() % 60
+        listen(
+            {
+                "x-ratelimit-limit-requests": str(most),
+                "x-ratelimit-remaining-requests": str(left),
+                "x-ratelimit-reset-requests": f"{reset:.3f}s",
+            }
+        )
+        refused += window[minute] > most
+        return ROMEO if window[minute] <= most else fault(ErrorKind.RATE_LIMIT, 429)
+
+    world = World(answer, seconds=0.2, concurrency=8)
+    ends = world.run(*(ask(number) for number in range(100)))
+    assert {type(end) for end in ends} == {Completion}
+    assert world.ended < 185 and refused <= 2
+    assert any(event.why == "0 of 30 requests left" for event in held(world))

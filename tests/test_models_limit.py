@@ -6,8 +6,9 @@ from collections.abc import Callable
 import pytest
 
 from optimizer.errors import ErrorKind, ModelError, ProviderError
+from optimizer.health import FIRST_RESTS, RESTS
 from optimizer.models.base import Request
-from optimizer.models.limit import CUT, RESTS, START, Limit
+from optimizer.models.limit import CUT, START, Limit
 from optimizer.prompt import Message
 from optimizer.testing.models import Answer, FunctionModel
 from tests import virtual_time
@@ -250,10 +251,12 @@ def test_where_the_call_that_tries_is_cancelled_the_next_one_tries():
 
 
 def test_an_account_that_is_refused_for_minutes_pauses_the_run():
-    async def main() -> float:
-        limit = Limit(refused_until(10_000.0), most=4, clock=now)
-        with pytest.raises(ProviderError, match="host: 429 .refused again after each of 13 rests.; the run is paused"):
+    async def main(answered: int) -> float:
+        limit = Limit(Slow(lambda number: "fine" if number < answered else REFUSED), most=4, clock=now)
+        again = f"refused again after each of {len(RESTS if answered else FIRST_RESTS)} rests"
+        with pytest.raises(ProviderError, match=f"host: 429 .{again}.; the run is paused: lower concurrency"):
             await stubborn(limit, 20)
         return now()
 
-    assert sum(RESTS) < virtual_time.run(main()) < sum(RESTS) + 60.0
+    assert sum(RESTS) < virtual_time.run(main(1)) < sum(RESTS) + 60.0
+    assert sum(FIRST_RESTS) < virtual_time.run(main(0)) < sum(FIRST_RESTS) + 15.0, "sooner where nothing ever came"

@@ -57,7 +57,8 @@ def told(display: Display, happened: Iterable[Event], capsys: pytest.CaptureFixt
 
 def test_a_whole_run_is_counted() -> None:
     tally = fed(Tally(), events())
-    assert (tally.paid, tally.failed, tally.limited, tally.saved) == (4, 1, 1, 1)
+    assert (tally.paid, tally.failed, tally.saved) == (4, 1, 1)
+    assert tally.kinds == {ErrorKind.RATE_LIMIT: 1}
     assert tally.flying == set()
     assert tally.usd == pytest.approx(0.003)
     assert tally.best == 0.25

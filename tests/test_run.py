@@ -169,8 +169,8 @@ def test_mined_edits_alone_mend_the_format_of_reviews(workspace):
 
 
 def test_a_run_that_a_failing_provider_ended_goes_on_once_it_answers(workspace):
-    with running_server(faults=lambda seen: refuse(503) if seen.index >= 20 else None) as server:
-        with pytest.raises(ProviderError, match="503"):
+    with running_server(faults=lambda seen: refuse(402) if seen.index >= 20 else None) as server:
+        with pytest.raises(ProviderError, match="402.*; the run is paused: add credit to the account"):
             run(workspace, "romeo-bob", "r1", base_url=server.base_url, concurrency=4)
         server.faults = None
         failed = len(server.log)

@@ -13,8 +13,9 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from optimizer.cli import out
-from optimizer.cli.tally import Tally
-from optimizer.events import ClustersFound, Decided, Event, Progress, TrialEnded
+from optimizer.cli.tally import Tally, resumes
+from optimizer.errors import ErrorKind
+from optimizer.events import ClustersFound, Decided, Event, Held, Progress, TrialEnded
 from optimizer.report.wording import counted
 from optimizer.terminal import clean
 
@@ -29,6 +30,19 @@ UNMARKED = frozenset({"data", "code", "warning", "stop", "written", "proposal fa
 """Decisions that tell no figure of the model."""
 LASTING = frozenset({"code", "warning"})
 """Decisions that stay on a terminal."""
+KINDS = {
+    ErrorKind.RATE_LIMIT: "rate limited",
+    ErrorKind.TIMEOUT: "over deadline",
+    ErrorKind.CONNECTION: "without connection",
+    ErrorKind.INTERNAL_SERVER: "by the server",
+    ErrorKind.MALFORMED: "malformed",
+    ErrorKind.EMPTY: "empty",
+    ErrorKind.CUT_OFF: "cut off",
+    ErrorKind.CONTENT_FILTER: "filtered",
+    ErrorKind.BAD_REQUEST: "refused as they are",
+    ErrorKind.METRIC: "in a metric",
+}
+"""Why attempts failed, in the words of a count."""
 SHOWN_CAUSES = 5
 BAR = 24
 Styled = list[tuple[str, str]]
@@ -148,6 +162,7 @@ def screen(title: str, tally: Tally, mark: str = "") -> Styled:
         (f"  best on val  {_best(tally, mark)}", "green" if (tally.gain or 0) > 0 else ""),
         (f"  calls        {_calls(tally)}", ""),
     ]
+    lines += [(f"  waiting      {_cut(told, 200)}", "yellow") for told in tally.waits()]
     if tally.limit:
         used = min(tally.planned + tally.since, tally.limit)
         filled = round(BAR * used / tally.limit)
@@ -186,8 +201,8 @@ def _calls(tally: Tally, *, named: bool = False) -> str:
     if tally.flying:
         parts.append(f"{len(tally.flying)} under way")
     if tally.failed:
-        limited = f" ({tally.limited} rate limited)" if tally.limited else ""
-        parts.append(f"{tally.failed:,} failed{limited}")
+        kinds = ", ".join(f"{number:,} {KINDS.get(kind, kind.value)}" for kind, number in tally.kinds.most_common(3))
+        parts.append(f"{tally.failed:,} failed ({kinds})")
     if tally.usd is None:
         parts.append("price unknown")
     elif tally.usd:
@@ -235,9 +250,14 @@ def _decided_told(_: Tally, event: Decided) -> str:
     return _cut(f"{event.kind}: {event.reason}", 300)
 
 
+def _held_told(_: Tally, event: Held) -> str:
+    return _cut(resumes(event.account, event.why, event.seconds), 300)
+
+
 _TOLD: dict[type, Callable[[Tally, Any], str]] = {
     ClustersFound: _clusters_told,
     Progress: _progress_told,
+    Held: _held_told,
     TrialEnded: _trial_told,
     Decided: _decided_told,
 }

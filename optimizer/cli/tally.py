@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from optimizer.events import (
     Decided,
     EditJudged,
     Event,
+    Held,
     Progress,
     TrialEnded,
 )
@@ -49,8 +51,10 @@ class Tally:
     """Attempts sent."""
     failed: int = 0
     """Attempts that failed."""
-    limited: int = 0
-    """Attempts that were refused for their rate."""
+    kinds: Counter[ErrorKind] = field(default_factory=Counter)
+    """Attempts that failed, by kind."""
+    held: dict[str, tuple[str, float]] = field(default_factory=dict)
+    """Account -> why its calls are held back, and until when."""
     saved: int = 0
     """Requests answered without sending."""
     flying: set[str] = field(default_factory=set)
@@ -122,9 +126,19 @@ class Tally:
         rest = max(self.limit - self.planned - self.since, 0)
         return rest / ((done - before) / (now - earlier))
 
+    def waits(self) -> list[str]:
+        """What is held back at the moment: `api.example.com: rate limited, resumes in 12 s`."""
+        now = self.clock()
+        return [resumes(account, why, until - now) for account, (why, until) in self.held.items() if until > now]
+
     def largest(self, most: int) -> list[Cause]:
         """The causes with most failures, now or before."""
         return sorted(self.causes.values(), key=lambda cause: (-max(cause.before, cause.now), cause.label))[:most]
+
+
+def resumes(account: str, why: str, seconds: float) -> str:
+    """`api.example.com: rate limited, concurrency 50 -> 35, resumes in 12 s`."""
+    return f"{account}: {why}" + (f", resumes in {math.ceil(seconds)} s" if seconds >= 0.5 else "")
 
 
 def _sent(tally: Tally, event: CallSent) -> None:
@@ -136,7 +150,7 @@ def _ended(tally: Tally, event: CallEnded) -> None:
     tally.flying.discard(event.call)
     if event.error is not None:
         tally.failed += 1
-        tally.limited += event.error.kind is ErrorKind.RATE_LIMIT
+        tally.kinds[event.error.kind] += 1
     else:
         tally.since += 1
     if event.completion is not None and tally.usd is not None:
@@ -147,6 +161,10 @@ def _ended(tally: Tally, event: CallEnded) -> None:
 def _saved(tally: Tally, _: CallSaved) -> None:
     tally.saved += 1
     tally.since += 1
+
+
+def _held(tally: Tally, event: Held) -> None:
+    tally.held[event.account] = (event.why, tally.clock() + event.seconds)
 
 
 def _moved(tally: Tally, event: Progress) -> None:
@@ -192,6 +210,7 @@ _STEPS: dict[type, Callable[[Tally, Any], None]] = {
     CallEnded: _ended,
     CallSaved: _saved,
     Progress: _moved,
+    Held: _held,
     ClustersFound: _clustered,
     EditJudged: _judged,
     TrialEnded: _tried,

@@ -15,6 +15,12 @@ from optimizer.results import Completion, Usage
 
 Sleep = Callable[[float], Awaitable[object]]
 """`asyncio.sleep`, or a fake of it."""
+CHARS_PER_TOKEN = 4
+"""Rough size of a token, for estimates only."""
+TOKENS_PER_MESSAGE = 4
+"""What a message costs besides its text."""
+ANSWER_TOKENS = 256
+"""Estimate of an answer's tokens where the request sets no limit."""
 MOST_TOKENS = 2**40
 """A count of tokens from here on is nonsense, and would not fit the file of a run."""
 
@@ -86,6 +92,16 @@ def check_usable(completion: Completion) -> Completion:
             ErrorKind.EMPTY, f"empty answer (finish reason {completion.finish_reason!r:.40})", reply=completion
         )
     return completion
+
+
+def estimate_usage(request: Request) -> Usage:
+    """What a request may use, before it is sent."""
+    chars = sum(len(message.content) for message in request.messages)
+    limit = request.params.get("max_completion_tokens", request.params.get("max_tokens"))
+    return Usage(
+        input_tokens=chars // CHARS_PER_TOKEN + TOKENS_PER_MESSAGE * len(request.messages),
+        output_tokens=limit if isinstance(limit, int) else ANSWER_TOKENS,
+    )
 
 
 class Model(Protocol):

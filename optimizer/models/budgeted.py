@@ -10,15 +10,8 @@ from optimizer.budget import Budget, Reservation
 from optimizer.config import Price
 from optimizer.errors import ModelError
 from optimizer.events import CallEnded, CallSent, Sink
-from optimizer.models.base import Model, Request, UnusableReply, check_usable
+from optimizer.models.base import Model, Request, UnusableReply, check_usable, estimate_usage
 from optimizer.results import CallError, Completion, Usage
-
-CHARS_PER_TOKEN = 4
-"""Rough size of a token, for estimates only."""
-TOKENS_PER_MESSAGE = 4
-"""What a message costs besides its text."""
-ANSWER_TOKENS = 256
-"""Estimate of an answer's tokens where the request sets no limit."""
 
 
 class Budgeted:
@@ -68,16 +61,6 @@ class Budgeted:
         while (held := self._budget.reserve(tokens=tokens, usd=usd)) is None:
             await self._budget.freed()
         return held
-
-
-def estimate_usage(request: Request) -> Usage:
-    """What a request may use, for the reservation."""
-    chars = sum(len(message.content) for message in request.messages)
-    limit = request.params.get("max_completion_tokens", request.params.get("max_tokens"))
-    return Usage(
-        input_tokens=chars // CHARS_PER_TOKEN + TOKENS_PER_MESSAGE * len(request.messages),
-        output_tokens=limit if isinstance(limit, int) else ANSWER_TOKENS,
-    )
 
 
 def cost_of(usage: Usage, price: Price | None) -> float | None:

@@ -1,21 +1,18 @@
-"""The one gate for every paid call.
-
-`cache(single_flight(retry(limit(breaker(budget(timed(redacted(provider))))))))`.
-"""
+"""The one gate for every paid call: `cache(single_flight(retry(limit(budget(timed(redacted(provider)))))))`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from optimizer.budget import Budget, Clock
 from optimizer.config import ModelSpec, Price, RunConfig
 from optimizer.events import Sink
 from optimizer.models.base import Model, Sleep
-from optimizer.models.breaker import Breaker
 from optimizer.models.budgeted import Budgeted
 from optimizer.models.cache import Cached, CompletionCache
 from optimizer.models.limit import Limit
@@ -23,6 +20,7 @@ from optimizer.models.prices import list_price
 from optimizer.models.redacted import Redacted
 from optimizer.models.retry import Retry, Timed
 from optimizer.models.single_flight import SingleFlight
+from optimizer.pace import Pace, Rate
 from optimizer.redaction import Scrubber
 from optimizer.results import Completion
 
@@ -38,8 +36,15 @@ class Terms:
     """Calls in flight, at most."""
     retries: int = 5
     """Attempts after the first."""
-    deadline: float = 360.0
-    """Seconds for all attempts of a request together; waits that the provider asks for are not counted."""
+    timeout: float = 120.0
+    """Seconds that one attempt may take; all attempts of a request together take twice that at most.
+
+    Waiting for a turn, and for as long as the provider asks, is not counted.
+    """
+    rates: Mapping[str, Rate] = field(default_factory=dict)
+    """Limits a minute of models, by the names that requests have."""
+    account: str = "the provider"
+    """What messages call the account."""
     clock: Clock = time.monotonic
     """The monotonic clock."""
     sleep: Sleep = asyncio.sleep
@@ -47,8 +52,25 @@ class Terms:
 
 
 def account(spec: ModelSpec) -> tuple[str, str | None]:
-    """What has one gate: provider and base URL."""
-    return spec.provider, spec.base_url
+    """What has one gate: provider and base URL. For litellm, the provider is the one that it stands before."""
+    provider = spec.provider
+    if provider == "litellm" and "/" in spec.model:
+        provider = f"litellm {spec.model.partition('/')[0]}"
+    return provider, spec.base_url
+
+
+def called(spec: ModelSpec) -> str:
+    """What messages call the account of a model: host and port, or the provider's name."""
+    if spec.base_url is not None:
+        return urlsplit(spec.base_url).netloc.rpartition("@")[2]
+    if spec.provider == "openai":
+        return "api.openai.com"
+    return account(spec)[0].removeprefix("litellm ")
+
+
+def rates(specs: Iterable[ModelSpec]) -> dict[str, Rate]:
+    """Limits a minute that are set by hand, by the names that requests have."""
+    return {spec.model: Rate(requests=spec.rpm, tokens=spec.tpm) for spec in specs if spec.rpm or spec.tpm}
 
 
 def gate(
@@ -69,18 +91,25 @@ def gate(
     Args:
         provider: answers single attempts.
         store: the cache; None goes without.
-        sink: gets CallSaved, CallSent and CallEnded.
+        sink: gets CallSaved, CallSent, CallEnded and Held.
         budget: the run's.
         prices: of each model by its name, as `Request.model` has it; one that is missing is unknown, never 0.
         known: completions by key that the run being resumed holds.
-        terms: concurrency, retries, deadline.
+        terms: concurrency, retries, deadline, limits a minute.
     """
     terms = terms or Terms()
     timed = Timed(Redacted(provider, Scrubber()), terms.clock)
     paid = Budgeted(timed, budget=budget, sink=sink, prices=prices or {})
-    guarded = Breaker(paid, concurrency=terms.concurrency, retries=terms.retries)
-    limited = Limit(guarded, most=terms.concurrency, clock=terms.clock, sleep=terms.sleep)
-    retried = Retry(limited, retries=terms.retries, deadline=terms.deadline, sleep=terms.sleep)
+    limited = Limit(
+        paid,
+        most=terms.concurrency,
+        account=terms.account,
+        pace=Pace(terms.rates),
+        sink=sink,
+        clock=terms.clock,
+        sleep=terms.sleep,
+    )
+    retried = Retry(limited, retries=terms.retries, deadline=2 * terms.timeout, sleep=terms.sleep)
     return Cached(SingleFlight(retried, sink), store, sink, known or {})
 
 

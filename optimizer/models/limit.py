@@ -1,15 +1,17 @@
-"""Adaptive concurrency: as many calls in flight as the provider bears."""
+"""Adaptive concurrency: as many calls in flight as the provider bears, and no sooner than it bears them."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
-from collections import deque
 
 from optimizer.budget import Clock
-from optimizer.errors import ErrorKind, ModelError, ProviderError
-from optimizer.models.base import Model, Request, Sleep
+from optimizer.errors import ErrorKind, ModelError
+from optimizer.events import Held, Sink
+from optimizer.health import Health
+from optimizer.models.base import Model, Request, Sleep, UnusableReply, estimate_usage
+from optimizer.models.headers import hearing
+from optimizer.pace import Heard, Hold, Pace
 from optimizer.results import Completion
 
 START = 10
@@ -18,43 +20,67 @@ CUT = 0.7
 """What is left of the permits after a rate limit."""
 COOLDOWN = 5.0
 """Seconds after a cut, and after any wait that the provider asked for, in which there is no other cut."""
-
-RESTS = (0.0, 0.5, 2.0, 8.0) + (30.0,) * 9
-"""Seconds that a refused account rests, at least, by how often it was refused in a row.
-
-A longer Retry-After wins. The first time the cut may be enough. Refused after the last, some five minutes without an
-answer, the run pauses.
-"""
-
 TICK = 1e-6
 """Seconds by which a timer may end early: clocks do not agree to the last bit."""
-
-log = logging.getLogger(__name__)
+GLANCE = 0.5
+"""Seconds after which a call that is held back looks again: those under way may turn out smaller than estimated."""
+TOLD_EVERY = 5.0
+"""Seconds between two words on a limit that goes on holding calls back."""
+WORTH_TELLING = 1.0
+"""Seconds of waiting that are told of."""
 
 
 class Limit:
-    """Holds a permit for each attempt; one account's permits are shared by all its calls.
+    """Lets the attempts of one account leave, one after the other; its calls share permits, rests and limits.
 
     Slow start, then one permit more a round of successes; one cut for each episode of rate limits. A Retry-After
-    holds back every call of the account, not only the one that was told. Where the provider refuses again what was
-    sent after that, the account rests, and one call alone tries whether it is over: calls that wait their turn use
-    up no attempts.
+    holds back every call of the account, not only the one that was told. Where the account is refused again, or does
+    not answer any more, it rests, and one call alone tries whether it is back: calls that wait their turn use up no
+    attempts.
     """
 
-    def __init__(self, inner: Model, *, most: int, clock: Clock = time.monotonic, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        inner: Model,
+        *,
+        most: int,
+        account: str = "the provider",
+        pace: Pace | None = None,
+        sink: Sink | None = None,
+        clock: Clock = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """Begin with a slow start.
+
+        Args:
+            inner: sends.
+            most: calls in flight, at most.
+            account: what messages call it.
+            pace: limits a minute.
+            sink: is told while calls are held back.
+            clock: the monotonic clock.
+            sleep: how to wait.
+        """
         self._inner = inner
         self._most = most
+        self._account = account
+        self._pace = pace or Pace()
+        self._sink = sink
         self._clock = clock
         self._sleep = sleep
+        self._health = Health(concurrency=most)
         self._limit = float(min(START, most))
         self._slow_start = True
         self._in_flight = 0
-        # Calls know the episode in which they left: those of an earlier one say nothing of the limit as it is now.
+        # Calls know the episode in which they left: those of an earlier one say nothing of how things are now.
         self._episode = 0
         self._fresh = 0
-        self._straight = 0
-        self._waiters: deque[asyncio.Future[int]] = deque()
+        # First come, first served: the one at the door waits for everything that there is to wait for.
+        self._door = asyncio.Lock()
+        self._moved = asyncio.Event()
+        self._wanted = False
         self._paused_until = self._calm_from = clock()
+        self._told_at = float("-inf")
 
     @property
     def permits(self) -> int:
@@ -67,92 +93,120 @@ class Limit:
         return self._in_flight
 
     async def complete(self, request: Request) -> Completion:
-        """Answer one request once there is a permit for it."""
-        episode = await self._enter()
+        """Answer one request once it may leave. Raises ProviderError, without a request, once the run has to end."""
+        usage = estimate_usage(request)
+        tokens = usage.input_tokens + usage.output_tokens
+        episode, charged = await self._enter(request.model, tokens)
+        said = hearing()
         sent = self._clock()
+        used: float | None = None
         try:
             completion = await self._inner.complete(request)
+            used = _tokens(completion)
         except ModelError as error:
-            if error.kind is ErrorKind.RATE_LIMIT or error.retry_after is not None:
-                self._refused(error, sent, episode)
+            used = _used(error)
+            await self._failed(error, sent, episode)
             raise
         else:
             self._answered(episode)
             return completion
         finally:
+            self._pace.settle(request.model, estimated=tokens, charged=charged, used=used)
+            self._hear(request.model, said)
             self._leave(episode)
 
-    async def _enter(self) -> int:
-        """Take a permit, in the order of arrival, outside of any wait; the episode that the call belongs to."""
-        while True:
-            episode = await self._take()
-            pause = self._paused_until - self._clock()
-            if pause <= TICK:
-                return episode
-            self._leave(episode)
-            await self._sleep(pause)
-
-    async def _take(self) -> int:
-        if not self._waiters and self._has_place():
-            return self._admit()
-        waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._waiters.append(waiter)
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            if not waiter.cancelled():
-                # The permit had been handed over already.
-                self._leave(waiter.result())
-            raise
+    async def _enter(self, model: str, tokens: float) -> tuple[int, float]:
+        """Wait for the turn, the end of any rest, a permit and the limits; the episode, and the tokens charged."""
+        async with self._door:
+            while True:
+                self._health.check()
+                now = self._clock()
+                if (pause := self._paused_until - now) > TICK:
+                    await self._sleep(pause)
+                elif not self._has_place():
+                    await self._place()
+                elif (hold := self._pace.hold(model, tokens, now)) is not None and hold.seconds > TICK:
+                    await self._held(hold)
+                else:
+                    break
+            self._in_flight += 1
+            self._fresh += 1
+            return self._episode, self._pace.take(model, tokens, now)
 
     def _has_place(self) -> bool:
-        trying = self._straight > 1 and self._fresh
-        return self._in_flight < self.permits and not trying
+        return self._in_flight < self.permits and self._fresh < self._health.room
 
-    def _admit(self) -> int:
-        self._in_flight += 1
-        self._fresh += 1
-        return self._episode
+    async def _place(self) -> None:
+        """Wait until a call has ended."""
+        self._moved.clear()
+        self._wanted = True
+        try:
+            await self._moved.wait()
+        finally:
+            self._wanted = False
+
+    async def _held(self, hold: Hold) -> None:
+        if hold.seconds >= WORTH_TELLING and self._clock() - self._told_at >= TOLD_EVERY:
+            self._told_at = self._clock()
+            await self._tell(hold.why, hold.seconds)
+        await self._sleep(min(hold.seconds, GLANCE))
 
     def _leave(self, episode: int) -> None:
-        """Give a permit back, and hand free ones to those who wait longest."""
         self._in_flight -= 1
         self._fresh -= episode == self._episode
-        while self._waiters and self._has_place():
-            waiter = self._waiters.popleft()
-            if not waiter.done():
-                waiter.set_result(self._admit())
+        self._moved.set()
+
+    def _hear(self, model: str, said: list[Heard]) -> None:
+        for heard in said:
+            self._pace.hear(model, heard, self._clock())
 
     def _answered(self, episode: int) -> None:
-        if episode == self._episode:
-            self._straight = 0
-        if self._limit < self._most and self._in_flight >= self.permits:
+        self._health.answered(fresh=episode == self._episode)
+        if self._limit < self._most and (self._wanted or self._in_flight >= self.permits):
             self._limit = min(self._limit + (1.0 if self._slow_start else 1.0 / self._limit), self._most)
 
-    def _refused(self, error: ModelError, sent: float, episode: int) -> None:
-        now = self._clock()
-        wait = error.retry_after or 0.0
-        trying = self._straight > 1
-        if error.kind is ErrorKind.RATE_LIMIT and episode == self._episode:
-            wait = max(wait, self._rest(error))
+    async def _failed(self, error: ModelError, sent: float, episode: int) -> None:
+        """Learn from a failure. Raises ProviderError where the run has to end."""
+        now, trying = self._clock(), self._health.trying
+        rest = self._health.failed(error, fresh=episode == self._episode)
+        if rest is not None:
+            self._episode += 1
+            self._fresh = 0
+        wait = max(rest or 0.0, error.retry_after or 0.0)
+        longer = now + wait >= max(self._paused_until, now) + WORTH_TELLING
         self._paused_until = max(self._paused_until, now + wait)
-        # Calls that left before the last cut say nothing about the permits since, and one alone never does.
-        if error.kind is ErrorKind.RATE_LIMIT and sent >= self._calm_from and not trying:
-            before = self.permits
-            self._limit = max(self._limit * CUT, 1.0)
-            self._slow_start = False
-            log.info("rate limited, concurrency %d -> %d, resumes in %.1f s", before, self.permits, wait)
-            self._calm_from = now + COOLDOWN
+        words = []
+        if error.kind is ErrorKind.RATE_LIMIT:
+            words.append("rate limited")
+            # Calls that left before the last cut say nothing about the permits since, and one alone never does.
+            if sent >= self._calm_from and not trying:
+                before = self.permits
+                self._limit = max(self._limit * CUT, 1.0)
+                self._slow_start = False
+                self._calm_from = now + COOLDOWN
+                words.append(f"concurrency {before} -> {self.permits}")
+        else:
+            words.append(f"no answer ({error.message})")
+            if rest is not None:
+                # A provider that is just back is not met by all at once.
+                self._limit, self._slow_start = min(self._limit, float(START)), True
         self._calm_from = max(self._calm_from, self._paused_until)
+        if longer or len(words) > 1:
+            if rest is not None and self._health.trying:
+                words.append(f"gives up after {self._health.patience:.0f} s more")
+            await self._tell(", ".join(words), self._paused_until - now)
 
-    def _rest(self, error: ModelError) -> float:
-        """Begin an episode; how long to rest. Raises ProviderError where there were too many in a row."""
-        if self._straight == len(RESTS):
-            raise ProviderError(
-                f"{error.message} (refused again after each of {len(RESTS)} rests); the run is paused: "
-                "lower concurrency, or resume later"
-            ) from error
-        self._episode += 1
-        self._fresh = 0
-        self._straight += 1
-        return RESTS[self._straight - 1]
+    async def _tell(self, why: str, seconds: float) -> None:
+        if self._sink is not None:
+            await self._sink.record(Held(account=self._account, why=why, seconds=seconds))
+
+
+def _tokens(completion: Completion) -> float | None:
+    return float(completion.usage.input_tokens + completion.usage.output_tokens) or None
+
+
+def _used(error: ModelError) -> float | None:
+    """Tokens of an attempt that failed; None where it may have used what was estimated."""
+    if isinstance(error, UnusableReply):
+        return _tokens(error.reply)
+    return 0.0 if error.status is not None and error.status >= 300 else None

@@ -16,6 +16,7 @@ from typing import Any
 from optimizer.errors import ConfigError, ErrorKind, ModelError
 from optimizer.models.base import Request, check_usable, usage_of
 from optimizer.models.faults import kind_of, one_line, redirected, retry_after
+from optimizer.models.headers import listen
 from optimizer.redaction import SHORTEST
 from optimizer.results import Completion
 
@@ -38,6 +39,8 @@ _CALLBACKS = (
 )
 _LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 _SECRET_NAMES = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+_THEIRS = "llm_provider-"
+"""What litellm puts before the names of a provider's own headers."""
 _NOT_A_REPLY = "Empty or invalid response"
 """How litellm begins to say that a 200 was no chat completion."""
 _OURS: ContextVar[bool] = ContextVar("a call of ours", default=False)
@@ -72,6 +75,7 @@ class LiteLLMModel:
         # Raised out here: the exceptions carry the request's headers, and so the key.
         if fault is not None:
             raise fault
+        listen(_headers(reply))
         return check_usable(_read(reply, time.perf_counter() - started))
 
 
@@ -148,6 +152,7 @@ def fault_of(error: BaseException, secrets: Sequence[str] = ()) -> ModelError:
     for inner in reversed(chain):
         response = _response(inner)
         if response is not None:
+            listen(response.headers)
             if 300 <= response.status_code < 400:
                 message = one_line(f"{response.status_code} {redirected(response.headers)}", secrets)
             kind = kind_of(response.status_code, _code(response))
@@ -224,6 +229,15 @@ def _read(reply: Any, latency: float) -> Completion:
     text = getattr(getattr(choices[0], "message", None), "content", None)
     finish = getattr(choices[0], "finish_reason", None) or "stop"
     return Completion(text=text if isinstance(text, str) else "", usage=usage, latency=latency, finish_reason=finish)
+
+
+def _headers(reply: Any) -> dict[str, str]:
+    """The provider's headers, out of the place where litellm keeps them."""
+    hidden = getattr(reply, "_hidden_params", None)
+    found = hidden.get("additional_headers") if isinstance(hidden, Mapping) else None
+    if not isinstance(found, Mapping):
+        return {}
+    return {str(name).lower().removeprefix(_THEIRS): str(value) for name, value in found.items()}
 
 
 def _secrets() -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from urllib.request import getproxies, proxy_bypass
 from optimizer.errors import ConfigError, ErrorKind, ModelError
 from optimizer.models.base import Request, check_usable, usage_of
 from optimizer.models.faults import kind_of, one_line, redirected, retry_after
+from optimizer.models.headers import listen
 from optimizer.results import Completion, Usage
 
 if TYPE_CHECKING:
@@ -73,6 +74,7 @@ class OpenAIModel:
         # Raised out here: aiohttp's errors carry the request's headers, and so the key.
         if fault is not None:
             raise fault
+        listen(headers)
         if raw is None:
             raise self._fault(ErrorKind.MALFORMED, f"an answer of more than {MOST_BYTES:,} bytes", status=status)
         if status != 200:

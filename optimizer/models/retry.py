@@ -42,7 +42,7 @@ class Retry:
     """
 
     def __init__(
-        self, inner: Model, *, retries: int = 5, deadline: float = 360.0, sleep: Sleep = asyncio.sleep
+        self, inner: Model, *, retries: int = 5, deadline: float = 240.0, sleep: Sleep = asyncio.sleep
     ) -> None:
         self._inner = inner
         self._retries = retries

@@ -20,7 +20,7 @@ BUDGET_FLAGS = tuple(field.name for field in fields(BudgetSpec))
 """Overrides that are a part of the budget."""
 OVERRIDES = (
     *("prompt", "data", "model", "base_url", "mutator", "mined", "metrics", "splits"),
-    *("budget", *BUDGET_FLAGS, "concurrency", "seed", "protect", "max_tokens", "prefer", "repeats"),
+    *("budget", *BUDGET_FLAGS, "concurrency", "timeout", "seed", "protect", "max_tokens", "prefer", "repeats"),
 )
 """Names that `overrides` may have: keys of the eval file, and shorter names. A later one wins over an earlier one."""
 _METRIC = re.compile(r"[a-z][a-z0-9_-]{0,79}")
@@ -152,6 +152,7 @@ class _Reading:
             splits=file.splits.shares(),
             budget=BudgetSpec(**dict(file.budget)),
             concurrency=file.concurrency,
+            timeout=float(file.timeout),
             seed=file.seed,
             protect=tuple(file.protect),
             max_tokens=file.max_tokens,
@@ -235,4 +236,11 @@ def _line(problem: Problem) -> int:
 
 def _model(block: ModelBlock) -> ModelSpec:
     price = Price(input=block.price.input, output=block.price.output) if block.price else None
-    return ModelSpec(name=block.name, base_url=block.base_url, params=dict(block.params), price=price)
+    return ModelSpec(
+        name=block.name,
+        base_url=block.base_url,
+        params=dict(block.params),
+        price=price,
+        rpm=block.rpm,
+        tpm=block.tpm,
+    )

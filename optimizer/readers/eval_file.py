@@ -144,6 +144,8 @@ class ModelBlock(Strict):
         dict[str, Any], AfterValidator(check_params), Field(description="Parameters of every call; keys stay outside.")
     ] = {}
     price: Annotated[PriceBlock | None, Field(description="US dollars per million tokens.")] = None
+    rpm: Annotated[int | None, Field(gt=0, description="Requests a minute that the account bears.")] = None
+    tpm: Annotated[int | None, Field(gt=0, description="Input and output tokens a minute that it bears.")] = None
 
 
 class DataBlock(Strict):
@@ -213,6 +215,9 @@ class EvalFile(Strict):
     )
     budget: Annotated[BudgetBlock, Field(description="Hard limits; none where left out.")] = BudgetBlock()
     concurrency: Annotated[int, Field(ge=1, le=1000, description="Calls in flight, at most.")] = 16
+    timeout: Annotated[
+        float, Field(ge=1, le=86_400, allow_inf_nan=False, description="Seconds that one attempt of a call may take.")
+    ] = 120
     seed: Annotated[int, Field(ge=0, lt=2**63, description="Seed of everything that is drawn.")] = 0
     protect: Annotated[
         list[Annotated[str, AfterValidator(_row_or_tag)]],

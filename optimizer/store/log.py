@@ -26,6 +26,7 @@ from optimizer.events import (
     Decided,
     EditJudged,
     Event,
+    Held,
     LinePriced,
     ResultKnown,
     RunEnded,
@@ -135,6 +136,11 @@ def _used(answer: Completion) -> dict[str, Any]:
 def _(event: CallSaved) -> tuple[str, Mapping[str, Any]]:
     asked = {"key": short(event.key), "role": event.role, "phase": event.phase}
     return "call saved", {**asked, **_used(event.completion)}
+
+
+@_told.register
+def _(event: Held) -> tuple[str, Mapping[str, Any]]:
+    return "held", {"account": event.account, "why": event.why, "seconds": round(event.seconds, 3)}
 
 
 @_told.register

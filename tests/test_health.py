@@ -1,0 +1,116 @@
+"""When an account rests, and when it is given up."""
+
+from __future__ import annotations
+
+import pytest
+
+from optimizer.errors import FATAL, RETRYABLE, ErrorKind, ModelError, ProviderError
+from optimizer.health import FIRST_RESTS, LEAST_FAILURES, LEAST_REST, RESTS, Health
+
+
+def fault(kind: ErrorKind = ErrorKind.INTERNAL_SERVER) -> ModelError:
+    return ModelError(kind, f"api.example.com: {kind}")
+
+
+def healthy(concurrency: int = 16) -> Health:
+    health = Health(concurrency=concurrency)
+    health.answered(fresh=True)
+    return health
+
+
+def fail(health: Health, times: int, kind: ErrorKind = ErrorKind.INTERNAL_SERVER) -> list[float | None]:
+    return [health.failed(fault(kind), fresh=True) for _ in range(times)]
+
+
+@pytest.mark.parametrize("concurrency", [1, 16, 64])
+def test_one_that_never_answered_gets_exactly_its_share(concurrency):
+    health, most = Health(concurrency=concurrency), max(LEAST_FAILURES, concurrency)
+    for left in range(most, 1, -1):
+        assert health.room == left, "no more calls are out than failures are left"
+        assert health.failed(fault(), fresh=True) is None
+    with pytest.raises(ProviderError, match=rf"\({most} failures in a row\); the run is paused: resume once"):
+        health.failed(fault(), fresh=True)
+    with pytest.raises(ProviderError):
+        health.check()
+
+
+@pytest.mark.parametrize("kind", sorted(FATAL))
+@pytest.mark.parametrize("fresh", [True, False])
+def test_one_fatal_fault_is_enough(kind, fresh):
+    health = healthy()
+    with pytest.raises(ProviderError) as caught:
+        health.failed(fault(kind), fresh=fresh)
+    assert "api.example.com" in str(caught.value) and "resume" in str(caught.value)
+    assert "\n" not in str(caught.value) and caught.value.exit_code == 6
+    with pytest.raises(ProviderError):
+        health.failed(fault(ErrorKind.TIMEOUT), fresh=True)
+
+
+@pytest.mark.parametrize("kind", sorted(RETRYABLE - {ErrorKind.RATE_LIMIT, ErrorKind.EMPTY}))
+def test_one_that_has_answered_rests_and_is_tried_by_one_call(kind):
+    health = healthy(concurrency=1)
+    *before, rest = fail(health, LEAST_FAILURES, kind)
+    assert set(before) == {None} and rest == LEAST_REST
+    assert health.trying and health.room == 1
+    health.answered(fresh=True)
+    assert not health.trying and health.room == LEAST_FAILURES
+
+
+def test_rests_grow_to_a_stated_total_and_then_the_run_ends():
+    health = healthy()
+    fail(health, 15)
+    rests = [health.failed(fault(), fresh=True) for _ in RESTS]
+    assert rests == [LEAST_REST, *RESTS[1:]] and health.patience == 0
+    with pytest.raises(ProviderError, match=rf"\(failed again after each of {len(RESTS)} rests\); the run is paused"):
+        health.failed(fault(), fresh=True)
+
+
+def test_what_left_before_the_rest_says_nothing_of_after_it():
+    health = healthy()
+    fail(health, 16)
+    assert health.failed(fault(), fresh=False) is None
+    health.answered(fresh=False)
+    assert health.trying, "a late answer from before the outage does not end it"
+
+
+def test_a_refusal_for_the_rate_rests_from_the_second_on():
+    health = healthy()
+    assert fail(health, 3, ErrorKind.RATE_LIMIT) == list(RESTS[:3])
+    assert health.trying and health.patience == sum(RESTS[3:])
+    health.answered(fresh=True)
+    assert fail(health, 1, ErrorKind.RATE_LIMIT) == [0.0] and not health.trying
+
+
+def test_one_that_never_answered_is_refused_for_a_minute_and_not_for_five():
+    health = Health(concurrency=16)
+    assert fail(health, len(FIRST_RESTS), ErrorKind.RATE_LIMIT) == list(FIRST_RESTS)
+    assert 60 < sum(FIRST_RESTS) < 70 < sum(RESTS)
+    with pytest.raises(ProviderError, match="refused again after each of 6 rests"):
+        health.failed(fault(ErrorKind.RATE_LIMIT), fresh=True)
+
+
+def test_a_provider_that_is_down_and_then_refuses_is_still_given_up():
+    health = healthy()
+    fail(health, 16)
+    with pytest.raises(ProviderError):
+        for number in range(len(RESTS)):
+            fail(health, 1, ErrorKind.RATE_LIMIT if number % 2 else ErrorKind.CONNECTION)
+
+
+def test_an_answer_starts_the_count_anew():
+    health = healthy()
+    for _ in range(5):
+        assert fail(health, 15) == [None] * 15
+        health.answered(fresh=True)
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.CUT_OFF, ErrorKind.CONTENT_FILTER])
+def test_faults_of_a_row_never_break_the_run(kind):
+    assert fail(Health(concurrency=1), 300, kind) == [None] * 300
+
+
+@pytest.mark.parametrize("kind", [ErrorKind.EMPTY, ErrorKind.BAD_REQUEST, ErrorKind.UNPROCESSABLE_ENTITY])
+def test_a_prompt_that_gets_nothing_back_is_its_own_fault_once_others_were_answered(kind):
+    assert fail(healthy(), 300, kind) == [None] * 300
+    with pytest.raises(ProviderError, match="check the model"):
+        fail(Health(concurrency=16), 16, kind)
