@@ -52,6 +52,7 @@ class Health:
         self._failures = 0
         self._rests = 0
         self._answered_before = False
+        self._refused = False
         self._broken: str | None = None
         self.trying = False
         """Whether one call alone may be out, to try whether the account is back."""
@@ -76,15 +77,25 @@ class Health:
         if self._broken is not None:
             raise ProviderError(self._broken)
 
-    def answered(self, *, fresh: bool) -> None:
-        """A call was answered; `fresh` where it left after the last rest began."""
+    def answered(self, *, age: int) -> bool:
+        """A call was answered; whether that ends the rest that goes on.
+
+        Args:
+            age: rests that began since the call left: 0 for one that left after the last of them began.
+        """
         self._answered_before = True
-        if fresh:
+        if age == 0:
             self._failures = self._rests = 0
             self.trying = False
+        elif age == 1 and self._refused and self._rests > 1:
+            # Of the calls that left together one was refused and this one was not: so not all are.
+            self._rests = 1
+            self.trying = False
+            return True
+        return False
 
-    def failed(self, error: ModelError, *, fresh: bool) -> float | None:
-        """A call failed: seconds to rest from now on, at least, or None where no rest begins.
+    def failed(self, error: ModelError, *, age: int) -> float | None:
+        """A call failed: seconds to rest from now on, at least, or None where no rest begins. `age` as for an answer.
 
         Raises ProviderError where the run has to end, or had to before.
         """
@@ -92,12 +103,13 @@ class Health:
             self._break(error, "")
         self.check()
         if error.kind in _ANSWERS or (error.kind in _OF_A_ROW and self._answered_before):
-            self.answered(fresh=fresh)
+            self.answered(age=age)
             return None
-        if not fresh:
+        if age > 0:
             # It left before the rest began, and says nothing of how things are now.
             return None
-        if error.kind is ErrorKind.RATE_LIMIT:
+        self._refused = error.kind is ErrorKind.RATE_LIMIT
+        if self._refused:
             return self._rest(error, 0.0)
         self._failures += 1
         if not self.trying and self._failures < self._most:

@@ -14,12 +14,12 @@ def fault(kind: ErrorKind = ErrorKind.INTERNAL_SERVER) -> ModelError:
 
 def healthy(concurrency: int = 16) -> Health:
     health = Health(concurrency=concurrency)
-    health.answered(fresh=True)
+    health.answered(age=0)
     return health
 
 
 def fail(health: Health, times: int, kind: ErrorKind = ErrorKind.INTERNAL_SERVER) -> list[float | None]:
-    return [health.failed(fault(kind), fresh=True) for _ in range(times)]
+    return [health.failed(fault(kind), age=0) for _ in range(times)]
 
 
 @pytest.mark.parametrize("concurrency", [1, 16, 64])
@@ -27,23 +27,23 @@ def test_one_that_never_answered_gets_exactly_its_share(concurrency):
     health, most = Health(concurrency=concurrency), max(LEAST_FAILURES, concurrency)
     for left in range(most, 1, -1):
         assert health.room == left, "no more calls are out than failures are left"
-        assert health.failed(fault(), fresh=True) is None
+        assert health.failed(fault(), age=0) is None
     with pytest.raises(ProviderError, match=rf"\({most} failures in a row\); the run is paused: resume once"):
-        health.failed(fault(), fresh=True)
+        health.failed(fault(), age=0)
     with pytest.raises(ProviderError):
         health.check()
 
 
 @pytest.mark.parametrize("kind", sorted(FATAL))
-@pytest.mark.parametrize("fresh", [True, False])
-def test_one_fatal_fault_is_enough(kind, fresh):
+@pytest.mark.parametrize("age", [0, 1])
+def test_one_fatal_fault_is_enough(kind, age):
     health = healthy()
     with pytest.raises(ProviderError) as caught:
-        health.failed(fault(kind), fresh=fresh)
+        health.failed(fault(kind), age=age)
     assert "api.example.com" in str(caught.value) and "resume" in str(caught.value)
     assert "\n" not in str(caught.value) and caught.value.exit_code == 6
     with pytest.raises(ProviderError):
-        health.failed(fault(ErrorKind.TIMEOUT), fresh=True)
+        health.failed(fault(ErrorKind.TIMEOUT), age=0)
 
 
 @pytest.mark.parametrize("kind", sorted(RETRYABLE - {ErrorKind.RATE_LIMIT, ErrorKind.EMPTY}))
@@ -52,24 +52,24 @@ def test_one_that_has_answered_rests_and_is_tried_by_one_call(kind):
     *before, rest = fail(health, LEAST_FAILURES, kind)
     assert set(before) == {None} and rest == LEAST_REST
     assert health.trying and health.room == 1
-    health.answered(fresh=True)
+    health.answered(age=0)
     assert not health.trying and health.room == LEAST_FAILURES
 
 
 def test_rests_grow_to_a_stated_total_and_then_the_run_ends():
     health = healthy()
     fail(health, 15)
-    rests = [health.failed(fault(), fresh=True) for _ in RESTS]
+    rests = [health.failed(fault(), age=0) for _ in RESTS]
     assert rests == [LEAST_REST, *RESTS[1:]] and health.patience == 0
     with pytest.raises(ProviderError, match=rf"\(failed again after each of {len(RESTS)} rests\); the run is paused"):
-        health.failed(fault(), fresh=True)
+        health.failed(fault(), age=0)
 
 
 def test_what_left_before_the_rest_says_nothing_of_after_it():
     health = healthy()
     fail(health, 16)
-    assert health.failed(fault(), fresh=False) is None
-    health.answered(fresh=False)
+    assert health.failed(fault(), age=1) is None
+    health.answered(age=1)
     assert health.trying, "a late answer from before the outage does not end it"
 
 
@@ -77,7 +77,7 @@ def test_a_refusal_for_the_rate_rests_from_the_second_on():
     health = healthy()
     assert fail(health, 3, ErrorKind.RATE_LIMIT) == list(RESTS[:3])
     assert health.trying and health.patience == sum(RESTS[3:])
-    health.answered(fresh=True)
+    health.answered(age=0)
     assert fail(health, 1, ErrorKind.RATE_LIMIT) == [0.0] and not health.trying
 
 
@@ -86,7 +86,7 @@ def test_one_that_never_answered_is_refused_for_a_minute_and_not_for_five():
     assert fail(health, len(FIRST_RESTS), ErrorKind.RATE_LIMIT) == list(FIRST_RESTS)
     assert 60 < sum(FIRST_RESTS) < 70 < sum(RESTS)
     with pytest.raises(ProviderError, match="refused again after each of 6 rests"):
-        health.failed(fault(ErrorKind.RATE_LIMIT), fresh=True)
+        health.failed(fault(ErrorKind.RATE_LIMIT), age=0)
 
 
 def test_a_provider_that_is_down_and_then_refuses_is_still_given_up():
@@ -101,7 +101,7 @@ def test_an_answer_starts_the_count_anew():
     health = healthy()
     for _ in range(5):
         assert fail(health, 15) == [None] * 15
-        health.answered(fresh=True)
+        health.answered(age=0)
 
 
 @pytest.mark.parametrize("kind", [ErrorKind.CUT_OFF, ErrorKind.CONTENT_FILTER])
@@ -114,3 +114,11 @@ def test_a_prompt_that_gets_nothing_back_is_its_own_fault_once_others_were_answe
     assert fail(healthy(), 300, kind) == [None] * 300
     with pytest.raises(ProviderError, match="check the model"):
         fail(Health(concurrency=16), 16, kind)
+
+
+def test_one_of_several_that_is_answered_ends_the_rest_of_the_others_refusal():
+    health = healthy()
+    assert fail(health, 2, ErrorKind.RATE_LIMIT) == list(RESTS[:2]) and health.trying
+    assert health.answered(age=1) and not health.trying
+    assert fail(health, 1, ErrorKind.RATE_LIMIT) == [RESTS[1]], "but refused again, it rests again"
+    assert not health.answered(age=2) and health.trying

@@ -79,7 +79,7 @@ class Limit:
         self._door = asyncio.Lock()
         self._moved = asyncio.Event()
         self._wanted = False
-        self._paused_until = self._calm_from = clock()
+        self._rests_until = self._asked_until = self._calm_from = clock()
         self._told_at = float("-inf")
 
     @property
@@ -121,7 +121,7 @@ class Limit:
             while True:
                 self._health.check()
                 now = self._clock()
-                if (pause := self._paused_until - now) > TICK:
+                if (pause := max(self._rests_until, self._asked_until) - now) > TICK:
                     await self._sleep(pause)
                 elif not self._has_place():
                     await self._place()
@@ -161,40 +161,42 @@ class Limit:
             self._pace.hear(model, heard, self._clock())
 
     def _answered(self, episode: int) -> None:
-        self._health.answered(fresh=episode == self._episode)
+        if self._health.answered(age=self._episode - episode):
+            self._rests_until = self._clock()
         if self._limit < self._most and (self._wanted or self._in_flight >= self.permits):
             self._limit = min(self._limit + (1.0 if self._slow_start else 1.0 / self._limit), self._most)
 
     async def _failed(self, error: ModelError, sent: float, episode: int) -> None:
         """Learn from a failure. Raises ProviderError where the run has to end."""
         now, trying = self._clock(), self._health.trying
-        rest = self._health.failed(error, fresh=episode == self._episode)
+        rest = self._health.failed(error, age=self._episode - episode)
         if rest is not None:
             self._episode += 1
             self._fresh = 0
-        wait = max(rest or 0.0, error.retry_after or 0.0)
-        longer = now + wait >= max(self._paused_until, now) + WORTH_TELLING
-        self._paused_until = max(self._paused_until, now + wait)
+        before = max(self._rests_until, self._asked_until, now)
+        self._rests_until = max(self._rests_until, now + (rest or 0.0))
+        self._asked_until = max(self._asked_until, now + (error.retry_after or 0.0))
+        until = max(self._rests_until, self._asked_until)
         words = []
         if error.kind is ErrorKind.RATE_LIMIT:
             words.append("rate limited")
             # Calls that left before the last cut say nothing about the permits since, and one alone never does.
             if sent >= self._calm_from and not trying:
-                before = self.permits
+                permits = self.permits
                 self._limit = max(self._limit * CUT, 1.0)
                 self._slow_start = False
                 self._calm_from = now + COOLDOWN
-                words.append(f"concurrency {before} -> {self.permits}")
+                words.append(f"concurrency {permits} -> {self.permits}")
         else:
             words.append(f"no answer ({error.message})")
             if rest is not None:
                 # A provider that is just back is not met by all at once.
                 self._limit, self._slow_start = min(self._limit, float(START)), True
-        self._calm_from = max(self._calm_from, self._paused_until)
-        if longer or len(words) > 1:
+        self._calm_from = max(self._calm_from, until)
+        if until >= before + WORTH_TELLING or len(words) > 1:
             if rest is not None and self._health.trying:
                 words.append(f"gives up after {self._health.patience:.0f} s more")
-            await self._tell(", ".join(words), self._paused_until - now)
+            await self._tell(", ".join(words), until - now)
 
     async def _tell(self, why: str, seconds: float) -> None:
         if self._sink is not None:
