@@ -58,7 +58,7 @@ def test_a_prompt_alone(tmp_path: Path) -> None:
 
 def test_a_foreseen_fault_is_one_line(tmp_path: Path) -> None:
     with lab(tmp_path, faults=always(refuse(401, code="invalid_api_key"))) as here:
-        here.check(here.run(), code=6, says=("401", "the run is kept; go on with: optimizer run"))
+        here.check(here.run(), code=6, says=("401", "run paused, 0 answers kept; go on with: optimizer run"))
         with pytest.raises(AssertionError):
             here.check(here.ended[-1], code=0)
         with pytest.raises(AssertionError):
