@@ -118,6 +118,8 @@ class Lab:
     calls: int
     more: str
     """More lines of the eval file."""
+    damaged: int = 0
+    """Answers that a test took off the disk on purpose, at most: they may be asked again."""
     children: list[Child] = field(default_factory=list)
     ended: list[Ended] = field(default_factory=list)
     """Commands in the order of their ends."""

@@ -38,7 +38,7 @@ def few_of_each(points: Sequence[str]) -> list[str]:
     for name, count in counts.items():
         moment, _, rest = name.partition(":")
         moments = [moment, "half"] if moment == "before" and rest.startswith("write:") else [moment]
-        for number in sorted({1, min(2, count), (count + 1) // 2, count}):
+        for number in sorted({1, min(2, count), (count + 1) // 2, max(count * 9 // 10, 1)}):
             chosen += [f"{one}:{rest}:{number}" for one in moments]
     return chosen
 
