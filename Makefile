@@ -20,7 +20,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit test-loaders format setup lock bench bench-clients bench-clusters bench-demo bench-imports bench-lines bench-review bench-stats docs command-pages fuzz picture clean
+.PHONY: help demo test lint types unit test-loaders format setup lock bench bench-clients bench-clusters bench-demo bench-imports bench-lines bench-review bench-stats docs command-pages fuzz picture soak clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -103,6 +103,9 @@ command-pages: $(VENV)/.dev ## Write docs/commands/ anew, and what the commands 
 fuzz: $(VENV)/.dev ## Hold what is written for other programs against texts that are made to break it
 	@$(BIN)/python benchmarks/fuzz_configs.py
 	@$(BIN)/python benchmarks/fuzz_exports.py
+
+soak: $(VENV)/.dev ## Kill, stop, starve and cut off runs for half an hour, and count what was lost (QUICK=1: a minute)
+	@$(BIN)/python -m benchmarks.soak.run $(if $(QUICK),--quick,--write) --jobs $(JOBS)
 
 picture: $(VENV)/.dev ## Draw the README's picture anew from a real run
 	@$(BIN)/python scripts/capture.py

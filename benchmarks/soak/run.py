@@ -66,7 +66,7 @@ def soak(chosen: Sequence[Case], *, quick: bool, jobs: int, root: Path) -> dict[
         turns = {
             pool.submit(take, case.name, number, str(root)): case.name
             for case in chosen
-            for number in _numbers(case, quick=quick)
+            for number in numbers(case, quick=quick)
         }
         for done, future in enumerate(as_completed(turns), start=1):
             told = found[turns[future]]
@@ -82,14 +82,15 @@ def soak(chosen: Sequence[Case], *, quick: bool, jobs: int, root: Path) -> dict[
     return found
 
 
-def _numbers(case: Case, *, quick: bool) -> list[int]:
+def numbers(case: Case, *, quick: bool) -> list[int]:
+    """Numbers of the turns that a case takes."""
     turns = case.turns if isinstance(case.turns, int) else case.turns()
     if not quick:
         return list(range(turns))
     return random.Random(case.name).sample(range(turns), min(case.quick, turns))
 
 
-def result(found: dict[str, Told], minutes: int) -> str:
+def result(found: dict[str, Told]) -> str:
     """The block of the page."""
     counts = sum((told.counts for told in found.values()), Counter[str]())
     failed = sum(len(told.failures) for told in found.values())
@@ -103,7 +104,7 @@ def result(found: dict[str, Told], minutes: int) -> str:
     ]
     return "\n".join(
         [
-            f"Last `make soak`: {time.strftime('%Y-%m-%d', time.gmtime())}, {minutes} minutes with two workers.",
+            f"Last `make soak`: {time.strftime('%Y-%m-%d', time.gmtime())}.",
             "",
             f"- faults injected: {counts['injected']:,}, of those kills at a random moment: {counts['kills']:,}",
             f"- commands run: {counts['commands']:,}; requests that the meter saw: {counts['requests']:,}",
@@ -146,8 +147,8 @@ def main() -> int:
     started = time.monotonic()
     root = Path(tempfile.mkdtemp(prefix="soak-"))
     found = soak(wanted, quick=chosen.quick, jobs=chosen.jobs, root=root)
-    block = result(found, round((time.monotonic() - started) / 60))
-    print(block)
+    block = result(found)
+    print(f"{block}\n\n{(time.monotonic() - started) / 60:.0f} minutes")
     failed = any(told.failures for told in found.values())
     if chosen.write and not chosen.case and not chosen.quick:
         write(block)

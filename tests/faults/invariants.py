@@ -20,6 +20,7 @@ from optimizer.testing.faults import GOOD_TEXT
 from tests.faults import kept
 
 if TYPE_CHECKING:
+    from optimizer.testing.server import Answer
     from tests.faults.lab import Ended, Lab
 
 SAME = {
@@ -173,7 +174,7 @@ def no_secret(secret: str, *folders: Path) -> None:
 
 def same_as_without_faults(lab: Lab, run: str) -> None:
     """C: the run equals one with the same settings that nothing disturbed."""
-    wanted = undisturbed(lab.rows, lab.calls, lab.more)
+    wanted = undisturbed(lab.rows, lab.calls, lab.more, lab.answer)
     found = story(lab.folder, run)
     for part, expected in wanted.items():
         assert found[part] == expected, f"C: {part} differ"
@@ -193,11 +194,12 @@ def story(workspace: Path, run: str) -> dict[str, Any]:
 
 
 @functools.cache
-def undisturbed(rows: int, calls: int, more: str) -> dict[str, Any]:
+def undisturbed(rows: int, calls: int, more: str, answer: Answer) -> dict[str, Any]:
     """The story of a run without faults."""
     from tests.faults.lab import RUN, lab
 
-    with tempfile.TemporaryDirectory() as folder, lab(Path(folder), rows=rows, calls=calls, more=more) as quiet:
+    settings: dict[str, Any] = {"rows": rows, "calls": calls, "more": more, "answer": answer}
+    with tempfile.TemporaryDirectory() as folder, lab(Path(folder), **settings) as quiet:
         done = quiet.run()
         assert done.code == 0, done.err
         told = story(quiet.folder, RUN)

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from optimizer.testing.faults import Script
-from optimizer.testing.server import FakeServer, running_server
+from optimizer.testing.server import Answer, FakeServer, offline_answer, running_server
 from tests.faults import invariants, kept
 
 HOME = Path(__file__).parents[2]
@@ -118,6 +118,8 @@ class Lab:
     calls: int
     more: str
     """More lines of the eval file."""
+    answer: Answer = offline_answer
+    """What the model says."""
     damaged: int = 0
     """Answers that a test took off the disk on purpose, at most: they may be asked again."""
     children: list[Child] = field(default_factory=list)
@@ -224,6 +226,7 @@ def lab(
     rows: int = 60,
     calls: int = 400,
     more: str = "",
+    answer: Answer = offline_answer,
 ) -> Iterator[Lab]:
     """A workspace with an eval set, and a meter.
 
@@ -235,6 +238,7 @@ def lab(
         rows: rows of the eval set, at most 216.
         calls: the budget.
         more: more lines for the eval file, such as `repeats: 2`.
+        answer: from the body of a request to the text of its answer.
     """
     workspace, aside = folder / "workspace", folder / "aside"
     for path in (aside, workspace / "evals", workspace / "prompts" / "reviews"):
@@ -243,10 +247,9 @@ def lab(
     (workspace / "evals" / "rows.jsonl").write_text("\n".join(lines) + "\n", "utf-8")
     prompt = (HOME / "prompts" / "reviews" / "v1.yaml").read_text("utf-8")
     (workspace / "prompts" / "reviews" / "v1.yaml").write_text(prompt, "utf-8")
-    with running_server(faults=faults, latency=latency, key=CANARY) as meter:
-        here = Lab(
-            folder=workspace, aside=aside, meter=meter, concurrency=concurrency, rows=rows, calls=calls, more=more
-        )
+    with running_server(answer=answer, faults=faults, latency=latency, key=CANARY) as meter:
+        settings: dict[str, Any] = {"concurrency": concurrency, "rows": rows, "calls": calls, "more": more}
+        here = Lab(folder=workspace, aside=aside, meter=meter, answer=answer, **settings)
         text = CONFIG.format(url=meter.base_url, calls=calls, concurrency=concurrency) + more
         here.eval_file.write_text(text, "utf-8")
         try:

@@ -14,10 +14,10 @@ from tests.faults.lab import CANARY, Lab, lab
 
 
 def test_a_run_without_faults_holds_every_invariant(tmp_path: Path) -> None:
-    with lab(tmp_path) as here:
+    with lab(tmp_path, rows=24) as here:
         done = here.run()
         here.check(done, code=0, says="verdict:", same=True)
-        assert len(here.meter.log) > 250
+        assert len(here.meter.log) > 150
         again = here.run()
         here.check(again, code=0, same=True)
         assert again.seen == done.seen, "a complete run asks nothing"
@@ -39,8 +39,8 @@ def _finds_what_is_wrong(here: Lab) -> None:
 
 
 def test_kills_and_faults_hold_them_too(tmp_path: Path) -> None:
-    with lab(tmp_path, faults=by_rate({"503": 0.01, "cut": 0.02, "429/ms=20": 0.05})) as here:
-        for enough in (20, 120):
+    with lab(tmp_path, rows=24, faults=by_rate({"503": 0.01, "cut": 0.02, "429/ms=20": 0.05})) as here:
+        for enough in (20, 90):
             child = here.start()
             child.asks(enough)
             assert child.kill().code == -signal.SIGKILL
@@ -57,7 +57,7 @@ def test_a_prompt_alone(tmp_path: Path) -> None:
 
 
 def test_a_foreseen_fault_is_one_line(tmp_path: Path) -> None:
-    with lab(tmp_path, faults=always(refuse(401, code="invalid_api_key"))) as here:
+    with lab(tmp_path, rows=12, faults=always(refuse(401, code="invalid_api_key"))) as here:
         here.check(here.run(), code=6, says=("401", "run paused, 0 answers kept; go on with: optimizer run"))
         with pytest.raises(AssertionError):
             here.check(here.ended[-1], code=0)

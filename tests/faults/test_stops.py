@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 
 from optimizer.testing.faults import always, parse_fault
+from tests.faults import invariants
 from tests.faults.lab import Ended, Lab, lab
+from tests.faults.models import fickle
 
 
 def arrived_and_kept(here: Lab, done: Ended) -> None:
@@ -52,6 +54,17 @@ def test_a_stop_waits_for_what_is_paid_and_says_how_to_go_on(tmp_path: Path) -> 
             arrived_and_kept(here, stopped)
             assert all(seen.answered for seen in here.meter.log), "what was under way was waited for"
         here.check(here.run(), code=0, same=True)
+
+
+def test_a_search_that_is_killed_amid_a_study_takes_the_same_trials(tmp_path: Path) -> None:
+    with lab(tmp_path, rows=24, calls=800, answer=fickle) as here:
+        log = here.folder / "runs" / "r" / "log.jsonl"
+        child = here.start()
+        here.wait(lambda: log.exists() and log.read_bytes().count(b'"event":"trial"') >= 3, child)
+        assert child.kill().code == -signal.SIGKILL
+        here.check(here.run(), code=0, same=True)
+        trials = invariants.undisturbed(24, 800, "", fickle)["trials"]
+        assert max(number for _, number, *_ in trials) > 1, "a round with one trial shows nothing"
 
 
 @pytest.mark.parametrize("command", ["run", "eval"])
