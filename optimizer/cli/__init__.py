@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NoReturn
 
+COLLECT_AT = (50_000, 20, 50)
+"""Thresholds of the garbage collector: a command makes many objects and few cycles, so it is looked through rarely."""
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and end the process with its exit code."""
+    import gc
     import sys
 
+    gc.set_threshold(*COLLECT_AT)
     from optimizer.cli.entry import run
 
     sys.exit(run(arguments))

@@ -10,6 +10,7 @@ import asyncio
 import queue
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,11 @@ from optimizer.store.schema import INSERTS, Cell, insert_sql
 
 MOST_IN_GROUP = 2048
 """Events in one commit, at most."""
+MANY = 8
+"""Events in a group from which on the next one waits for company."""
+COMPANY = 0.002
+"""Seconds that it waits. Between statements this thread and the event loop wait for each other: with 128 calls in
+flight, groups of four times as many events made a fifth more calls a second."""
 CHUNKS = (32, 16, 8, 4, 2, 1)
 """Rows in one statement: few sizes, so that SQLite parses each but once; 32 rows fit the oldest limit on parameters."""
 
@@ -76,7 +82,10 @@ class Commits:
         self._thread.join()
 
     def _work(self) -> None:
+        jobs: Sequence[Job] = ()
         while True:
+            if len(jobs) >= MANY:
+                time.sleep(COMPANY)
             jobs, last = self._gather()
             if jobs:
                 self._write(jobs)

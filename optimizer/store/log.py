@@ -39,8 +39,8 @@ from optimizer.store.codec import plain
 from optimizer.tokens import prompt_tokens
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-_PLAIN = frozenset((str, int, float, bool))
-"""Types whose values are JSON as they are."""
+_PLAIN = (str, int, float)
+"""Types whose values are JSON as they are, enumerations of text included."""
 # A log is read with `cat` and `tail -f`: what would steer a terminal or hide text is written as an escape.
 _UNSEEN = re.compile(
     "[\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff\U000e0000-\U000e007f]"
@@ -79,10 +79,10 @@ def log_line(event: Event, at: float) -> str:
 def line(name: str, told: Mapping[str, Any], at: float) -> str:
     """One line of JSON without its newline: time, name of the event, what it tells (None left out)."""
     second, micros = divmod(round(at * 1e6), 1_000_000)
-    values = {"at": f"{_second(second)}.{micros // 1000:03}Z", "event": name}
+    values: dict[str, Any] = {"at": f"{_second(second)}.{micros // 1000:03}Z", "event": name}
     for key, value in told.items():
         if value is not None:
-            values[key] = value if type(value) in _PLAIN else plain(value)
+            values[key] = value if isinstance(value, _PLAIN) else plain(value)
     return _ENCODER.encode(values)
 
 

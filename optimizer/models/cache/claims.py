@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,21 +27,22 @@ class Claims:
     def __init__(self, path: Path) -> None:
         """Open or make the file. Raises OSError."""
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        self._held: Counter[str] = Counter()
+        self._held: dict[str, int] = {}
 
     async def take(self, key: str) -> None:
         """Claim a key (hex digits); waits while another process has it, though not for ever."""
         waited = 0.0
-        while not self._held[key] and not self._lock(key) and waited < PATIENCE:
+        while key not in self._held and not self._lock(key) and waited < PATIENCE:
             await asyncio.sleep(POLL)
             waited += POLL
-        self._held[key] += 1
+        self._held[key] = self._held.get(key, 0) + 1
 
     def give_back(self, key: str) -> None:
         """End one claim."""
-        self._held[key] -= 1
-        if not self._held[key]:
-            del self._held[key]
+        held = self._held.pop(key) - 1
+        if held:
+            self._held[key] = held
+        else:
             self._unlock(key)
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -11,7 +12,11 @@ from dataclasses import dataclass
 from queue import Empty, SimpleQueue
 
 LARGEST_BATCH = 256
-"""Rows of one commit. A batch is whatever came in during the last commit; no row waits for a batch to fill."""
+"""Rows of one commit. A batch is whatever came in since the last commit; no row waits for a batch to fill."""
+MANY = 4
+"""Rows in a batch from which on the next one waits for company."""
+COMPANY = 0.002
+"""Seconds that it waits: many rows under way are then a few commits, which leave the event loop alone."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -52,8 +57,11 @@ class Writer:
 
     def _work(self) -> None:
         try:
+            rows: Sequence[_Row] = ()
             more = True
             while more:
+                if len(rows) >= MANY:
+                    time.sleep(COMPANY)
                 rows, more = self._batch()
                 if rows:
                     self._write(rows)
