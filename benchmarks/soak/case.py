@@ -24,6 +24,8 @@ class Turn:
     """Empty; kept where the turn fails."""
     chance: random.Random
     """Seeded by case and number."""
+    quick: bool = False
+    """Whether it may be a small one."""
     counts: Counter[str] = field(default_factory=Counter)
     """`injected`, `commands`, `requests`, `under_way`, `lost`, `twice`; a case may add names of its own."""
     labs: int = 0

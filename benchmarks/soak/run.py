@@ -45,11 +45,11 @@ def all_cases() -> list[Case]:
     return [case for name in names for case in importlib.import_module(f"{cases.__name__}.{name}").CASES]
 
 
-def take(name: str, number: int, root: str) -> tuple[Counter[str], str]:
+def take(name: str, number: int, root: str, quick: bool = False) -> tuple[Counter[str], str]:
     """One turn, in a process of the pool: its counts, and what went wrong; empty where nothing did."""
     case = next(case for case in all_cases() if case.name == name)
     folder = Path(tempfile.mkdtemp(prefix=f"{number:03d}-", dir=root))
-    turn = Turn(number=number, folder=folder, chance=random.Random(f"{name} {number}"))
+    turn = Turn(number=number, folder=folder, chance=random.Random(f"{name} {number}"), quick=quick)
     try:
         case.turn(turn)
     except BaseException:
@@ -64,7 +64,7 @@ def soak(chosen: Sequence[Case], *, quick: bool, jobs: int, root: Path) -> dict[
     found = {case.name: Told() for case in chosen}
     with ProcessPoolExecutor(jobs) as pool:
         turns = {
-            pool.submit(take, case.name, number, str(root)): case.name
+            pool.submit(take, case.name, number, str(root), quick): case.name
             for case in chosen
             for number in numbers(case, quick=quick)
         }

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from optimizer.cli.interrupt import DRAIN
 from optimizer.testing.faults import always, parse_fault
 from tests.faults import invariants
 from tests.faults.lab import Ended, Lab, lab
@@ -44,6 +45,7 @@ def test_a_stop_waits_for_what_is_paid_and_says_how_to_go_on(tmp_path: Path) -> 
             child = here.start()
             child.asks(enough)
             child.send(number)
+            sent = time.monotonic()
             stopped = child.end()
             says = (
                 "stopping, waiting up to 5 s for ",
@@ -52,7 +54,8 @@ def test_a_stop_waits_for_what_is_paid_and_says_how_to_go_on(tmp_path: Path) -> 
             )
             here.check(stopped, code=130, says=says)
             arrived_and_kept(here, stopped)
-            assert all(seen.answered for seen in here.meter.log), "what was under way was waited for"
+            waited = all(seen.answered for seen in here.meter.log)
+            assert waited or time.monotonic() - sent > DRAIN, "what was under way was not waited for"
         here.check(here.run(), code=0, same=True)
 
 

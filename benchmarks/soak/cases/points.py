@@ -13,6 +13,7 @@ from tests.faults.points import ended_at, few_of_each, lose_power, points_of
 
 ROWS = 24
 OLD = "prompt: |\n  old words\nother: 1\n"
+EXPORT = ("text", "reviews@v1", "--out", "out.txt")
 APPLY = ("reviews@v1", "--file", "app.yaml", "--key", "prompt", "--message", "system")
 
 
@@ -21,7 +22,8 @@ def points(command: str) -> tuple[str, ...]:
     """Points of a run, or of `apply`; few of each name, since one name is one line of the program."""
     with tempfile.TemporaryDirectory() as folder, lab(Path(folder), rows=ROWS) as here:
         (here.folder / "app.yaml").write_text(OLD, "utf-8")
-        found = points_of(here) if command == "run" else points_of(here, *APPLY, command="apply")
+        flags = {"apply": APPLY, "export": EXPORT}.get(command, ())
+        found = points_of(here, *flags, command=command)
     return tuple(few_of_each(found))
 
 
@@ -66,8 +68,24 @@ def apply(turn: Turn) -> None:
         assert app.read_text("utf-8") == new
 
 
+def export(turn: Turn) -> None:
+    """Kill `export` at a point: each file is the old one or the new one."""
+    point = points("export")[turn.number]
+    with turn.lab(rows=ROWS) as here:
+        here.check(here.command("export", *EXPORT), code=0)
+        new = {path: path.read_text("utf-8") for path in here.folder.glob("out.*")}
+        for path in new:
+            path.write_text(OLD, "utf-8")
+        turn.injected(ended_at(here, point, *EXPORT, command="export").code != 0)
+        for path, text in new.items():
+            assert path.read_text("utf-8") in (OLD, text), (
+                f"{point}: {path.name} is neither the old one nor the new one"
+            )
+
+
 CASES = (
     Case(name="kill -9 at a named point, and twice on resume", turn=kill_thrice, turns=lambda: len(points("run"))),
     Case(name="power loss at a named point, and again on resume", turn=power, turns=lambda: len(losses())),
     Case(name="kill -9 of apply at a named point", turn=apply, turns=lambda: len(points("apply"))),
+    Case(name="kill -9 of export at a named point", turn=export, turns=lambda: len(points("export"))),
 )
