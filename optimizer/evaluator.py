@@ -15,8 +15,9 @@ from optimizer.dataset import Example, Split
 from optimizer.errors import ModelError
 from optimizer.events import Event, ResultKnown, Sink
 from optimizer.executors.base import Executor, Job
-from optimizer.metrics import score_output, threshold_of
+from optimizer.metrics import code_of, score_output, threshold_of
 from optimizer.metrics.base import Metric, MetricContext
+from optimizer.metrics.process import SIDE_BY_SIDE
 from optimizer.outcome import Phase
 from optimizer.plan import Plan
 from optimizer.prompt import Prompt
@@ -131,9 +132,8 @@ class Evaluator:
         """Results of whole rows in the order in which they are complete; nothing is remembered."""
         thresholds = [threshold_of(metric) for metric in self.metrics]
         begun: dict[tuple[str, str], dict[int, Result]] = {}
-        async with aclosing(self.executor.map(self.target, jobs)) as done:
-            async for job, output in done:
-                result = await self._result(job.candidate.fingerprint, job.example, output)
+        async with aclosing(self._scored(jobs)) as scored:
+            async for job, result in scored:
                 self.straight.take(result)
                 repeats = begun.setdefault((result.candidate, result.example), {})
                 repeats[job.sample] = result
@@ -141,6 +141,29 @@ class Evaluator:
                     del begun[result.candidate, result.example]
                     # By their index: the order of arrival decides nothing.
                     yield joined([repeats[sample] for sample in sorted(repeats)], thresholds)
+
+    async def _scored(self, jobs: Iterable[Job]) -> AsyncGenerator[tuple[Job, Result], None]:
+        """Jobs with their results; a few rows are scored side by side where that happens in other processes."""
+        most = SIDE_BY_SIDE if any(code_of(metric) for metric in self.metrics) else 1
+        under_way: set[asyncio.Task[tuple[Job, Result]]] = set()
+        try:
+            async with aclosing(self.executor.map(self.target, jobs)) as done:
+                async for job, output in done:
+                    if most == 1:
+                        yield await self._result(job, output)
+                        continue
+                    under_way.add(asyncio.create_task(self._result(job, output)))
+                    ready = {task for task in under_way if task.done()}
+                    if len(under_way) >= most and not ready:
+                        ready, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+                    under_way -= ready
+                    for task in ready:
+                        yield task.result()
+            for waiting in asyncio.as_completed(under_way):
+                yield await waiting
+        finally:
+            for task in under_way:
+                task.cancel()
 
     def cost(self, candidate: Prompt, rows: Sequence[Example]) -> int:
         """Requests that scoring these rows would add to the plan."""
@@ -154,17 +177,18 @@ class Evaluator:
         fingerprint = candidate.fingerprint
         return {row_key(fingerprint, row, sample) for row in rows for sample in range(self.repeats)}
 
-    async def _result(self, fingerprint: str, example: Example, output: Output | ModelError) -> Result:
+    async def _result(self, job: Job, output: Output | ModelError) -> tuple[Job, Result]:
+        fingerprint, example = job.candidate.fingerprint, job.example
         if isinstance(output, ModelError):
-            return Result(example=example.id, candidate=fingerprint, error=as_error(output))
+            return job, Result(example=example.id, candidate=fingerprint, error=as_error(output))
         try:
             context = MetricContext(example=example, completion=output.completion)
             scores = await score_output(self.metrics, context)
         except ModelError as error:
-            return Result(
+            return job, Result(
                 example=example.id, candidate=fingerprint, completion=output.completion, error=as_error(error)
             )
-        return Result(
+        return job, Result(
             example=example.id,
             candidate=fingerprint,
             completion=output.completion,

@@ -11,7 +11,7 @@ from optimizer.dataset import EvalSet, Split, canonical_json, groups_of
 from optimizer.errors import ConfigError, DataError
 from optimizer.events import Decided, Sink
 from optimizer.intervals import effective_rows
-from optimizer.metrics import Check, Negated, build_metrics, check_rows, metrics_fingerprint
+from optimizer.metrics import Check, Negated, build_metrics, check_rows, code_of, metrics_fingerprint
 from optimizer.metrics.base import Metric
 from optimizer.metrics.process import processes
 from optimizer.models.prices import list_price
@@ -89,8 +89,8 @@ class Loaded:
 
     def code_told(self) -> Iterator[Decided]:
         """Whose code runs: one event a file."""
-        checks = [metric for metric in self.metrics if isinstance(metric, Check | Negated)]
-        for code in dict.fromkeys(found for metric in checks if (found := metric.code()) is not None):
+        for code in dict.fromkeys(found for metric in self.metrics if (found := code_of(metric)) is not None):
+            checks = [metric for metric in self.metrics if isinstance(metric, Check | Negated)]
             names = ", ".join(metric.key for metric in checks if metric.code() == code)
             yield Decided(kind="code", round=0, reason=f"{shown(code)} runs in a process of its own ({names})")
 

@@ -4,10 +4,12 @@
 
 Every step takes the state and gives the next one; all that is decided is recorded with what it rested on. Resume is
 running it again: what is known is not asked again, and nothing depends on the clock or on the order of arrival.
+What computes for long on many rows does so in a thread, so that the display and Ctrl-C do not wait.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -188,7 +190,7 @@ async def finish(bench: Bench, ends: Ends, state: RunState, end: Checked) -> Fin
         verdict=claim,
         reason=reason,
         test=test.paired,
-        val=compare(state.baseline.val, winner.val, seed=bench.seed, groups=groups_of(bench.val)) if changed else None,
+        val=await asyncio.to_thread(_on_val, bench, state, winner) if changed else None,
         lines=end.priced.lines,
         seed=state.seed.fingerprint,
         winner=winner.prompt.fingerprint,
@@ -196,7 +198,7 @@ async def finish(bench: Bench, ends: Ends, state: RunState, end: Checked) -> Fin
         protected=end.held + test.held,
         broken=fell,
     )
-    await bench.tell(the_front(bench, state, end.priced))
+    await bench.tell(await asyncio.to_thread(the_front, bench, state, end.priced))
     await bench.tell(Decided(kind="verdict", round=state.round, reason=f"{claim}: {reason}"))
     if changed:
         await bench.tell(ends.ship(winner.prompt, outcome))
@@ -213,11 +215,18 @@ async def _tested(bench: Bench, ends: Ends, state: RunState, winner: Prompt) -> 
     before, after = await bench.evaluator.evaluate_all([(state.seed, bench.test), (winner, bench.test)], purpose)
     _check_errors([before, after])
     return Tested(
-        paired=compare(before, after, seed=bench.seed, look=look, groups=groups_of(bench.test)),
+        paired=await asyncio.to_thread(
+            compare, before, after, seed=bench.seed, look=look, groups=groups_of(bench.test)
+        ),
         held=sum(row in bench.protected and result.passed for row, result in before.results.items()),
         broken=broken(before, after, bench.protected),
         harms=harmed(before, after),
     )
+
+
+def _on_val(bench: Bench, state: RunState, winner: Champion) -> Comparison:
+    """Seed and winner on val."""
+    return compare(state.baseline.val, winner.val, seed=bench.seed, groups=groups_of(bench.val))
 
 
 async def _cut_short(bench: Bench, state: RunState, error: BudgetExceeded) -> RunState:

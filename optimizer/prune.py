@@ -6,6 +6,7 @@ goes only where shorter or cheaper prompts are preferred.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -182,7 +183,7 @@ class _Work:
 
     async def _accepted(self, after: Champion, edits: Sequence[Edit]) -> bool:
         before, groups = self.champion, groups_of(self.bench.val)
-        paired = compare(before.val, after.val, seed=self.bench.seed, groups=groups)
+        paired = await asyncio.to_thread(compare, before.val, after.val, seed=self.bench.seed, groups=groups)
         if paired.ci[1] < 0:
             # Each row was right at another try, and yet too many were not at the first.
             reason = f"without {_named(edits)} the val score falls by {-paired.gain:.1%}"

@@ -6,6 +6,7 @@ parameter of the round's study each, so that one line of it which breaks rows ca
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -51,7 +52,7 @@ async def _tried(bench: Bench, author: Author, state: RunState) -> RunState:
     """A round whose only candidate is the rewrite."""
     number = state.round + 1
     champion = state.champion.prompt
-    clusters = cluster(by_id(bench.train), state.train)
+    clusters = await asyncio.to_thread(cluster, by_id(bench.train), state.train)
     await bench.tell(ClustersFound(round=number, candidate=champion.fingerprint, clusters=clusters))
     await progress(bench, "rewriting", number, state)
     written = await _written(bench, author, state, clusters)

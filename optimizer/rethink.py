@@ -8,6 +8,7 @@ are one candidate.
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
@@ -129,7 +130,8 @@ async def _tried(
     rows = [row for row in judges(base, bench.train) if row.id in theirs or not is_right(train, row.id)]
     without = await bench.evaluator.evaluate(base, rows, searching(Split.TRAIN, number))
     known = joined(train, without.results)
-    clusters = tuple(found for found in cluster(by_id(bench.train), known) if _is_asked(found, theirs))
+    every = await asyncio.to_thread(cluster, by_id(bench.train), known)
+    clusters = tuple(found for found in every if _is_asked(found, theirs))
     await bench.tell(ClustersFound(round=number, candidate=base.fingerprint, clusters=clusters))
     proposals = proposals_for(base, clusters, known, by_id(bench.train), {})
     brought = await propose(bench, proposers, proposals, number)

@@ -5,6 +5,7 @@ Takes the state of a run and gives the next one; all that is decided is recorded
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -86,7 +87,7 @@ async def one_round(bench: Bench, proposers: Proposers, state: RunState) -> RunS
     champion = state.champion.prompt
     stop = nothing_to_do(bench, state)
     state = state if stop else await _confirmed(bench, state, number)
-    clusters = cluster(examples, state.train)
+    clusters = await asyncio.to_thread(cluster, examples, state.train)
     await bench.tell(ClustersFound(round=number, candidate=champion.fingerprint, clusters=clusters))
     if stop and state.barren >= BARREN_ROUNDS:
         return replace(state, ending=stop)
@@ -119,7 +120,7 @@ async def one_round(bench: Bench, proposers: Proposers, state: RunState) -> RunS
 
 async def _confirmed(bench: Bench, state: RunState, number: int) -> RunState:
     """Ask once more about rows that fail in small company: what is right under a placebo failed by chance."""
-    clusters = cluster(by_id(bench.train), state.train)
+    clusters = await asyncio.to_thread(cluster, by_id(bench.train), state.train)
     most = MOST_AGAIN * len(bench.train)
     doubted = next(
         (
@@ -196,7 +197,8 @@ async def accepted(bench: Bench, state: RunState, screening: Screening, brought:
     """Take the new champion, or remember what did not help."""
     number = state.round + 1
     better = found.best is not state.champion
-    paired = compare(state.champion.val, found.best.val, seed=bench.seed, groups=groups_of(bench.val))
+    val, groups = state.champion.val, groups_of(bench.val)
+    paired = await asyncio.to_thread(compare, val, found.best.val, seed=bench.seed, groups=groups)
     await bench.tell(
         Decided(
             kind="accept" if better else "reject",

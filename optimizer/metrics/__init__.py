@@ -43,6 +43,7 @@ __all__ = [
     "build_metric",
     "build_metrics",
     "check_rows",
+    "code_of",
     "describe",
     "label_figures",
     "metric_key",
@@ -130,6 +131,11 @@ def check_rows(metrics: Sequence[Metric], examples: Sequence[Example]) -> list[P
 def threshold_of(metric: Metric) -> float | None:
     """Value from which a metric's score passes; None where the metric does not say. Turned round, it is 1."""
     return metric.threshold if isinstance(metric, Check) else 1.0 if isinstance(metric, Negated) else None
+
+
+def code_of(metric: Metric) -> Path | None:
+    """The user's file whose code a metric runs, in another process; None where it runs none, or does not say."""
+    return metric.code() if isinstance(metric, Check | Negated) else None
 
 
 async def score_output(metrics: Sequence[Metric], context: MetricContext) -> tuple[Score, ...]:

@@ -7,6 +7,7 @@ found on those rows alone. The study lives in memory and is rebuilt by asking ag
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -100,7 +101,9 @@ async def search(
             mended[item.edit.id] = mended.get(item.edit.id, 0) + len(item.mended) - item.placebo
     hunt = _Hunt(bench=bench, champion=champion, space=space, round=round_number, floor=floor, mended=mended)
     hunt.allowance = max(int(bench.plan.left(Phase.SEARCH) * ROUND_SHARE), bench.evaluator.requests(bench.val))
-    sampler = Sampler(space, seed=sampler_seed(bench.seed, round_number), start=champion.mean)
+    seed = sampler_seed(bench.seed, round_number)
+    # The first one imports Optuna, which takes a while.
+    sampler = await asyncio.to_thread(Sampler, space, seed=seed, start=champion.mean)
     return await hunt.run(sampler, space.first_choices())
 
 
