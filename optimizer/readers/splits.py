@@ -7,11 +7,12 @@ with the shares and the seed that the file names.
 
 from __future__ import annotations
 
+import io
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
@@ -128,7 +129,7 @@ def place(
     _check_filled(units, examples)
     changed = _adds(lock, examples, units.splits(), fixed)
     if changed and write:
-        _write(lock_path, _extended(base, examples, units.splits(), fixed))
+        _write(lock_path, base, _Placed(examples, units, fixed))
     return units.splits(), changed
 
 
@@ -184,15 +185,17 @@ def _adds(lock: Lock | None, examples: Iterable[Example], splits: Iterable[Split
     return False
 
 
-def _extended(lock: Lock, examples: Sequence[Example], splits: Iterable[Split], given: Mapping[str, Split]) -> Lock:
-    """The lock with the rows and groups of today besides."""
-    rows, groups = dict(lock.rows), dict(lock.groups)
-    for row, split in zip(examples, splits, strict=True):
-        if row.id not in given:
-            rows[row.id] = split
-            if row.group is not None:
-                groups[row.group] = split
-    return Lock(seed=lock.seed, shares=lock.shares, rows=rows, groups=groups)
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """Rows that do not name their split themselves, with the split that they got."""
+
+    examples: Sequence[Example]
+    units: Units
+    given: Mapping[str, Split]
+
+    def __iter__(self) -> Iterator[tuple[Example, Split]]:
+        placed = zip(self.examples, self.units.splits(), strict=True)
+        return ((row, split) for row, split in placed if row.id not in self.given)
 
 
 def read_lock(path: Path) -> Lock:
@@ -242,19 +245,32 @@ def _listed(names: Mapping[str, list[str]]) -> Iterator[tuple[str, Split]]:
     return ((name, Split(split)) for split, members in names.items() for name in members)
 
 
-def _write(path: Path, lock: Lock) -> None:
-    def listed(names: Mapping[str, Split]) -> dict[str, list[str]]:
-        return {split.value: sorted(name for name, home in names.items() if home == split) for split in ORDER}
-
-    data: dict[str, Any] = {
-        "version": VERSION,
-        "seed": lock.seed,
-        "shares": {split.value: lock.shares[split] for split in ORDER},
-        "rows": listed(lock.rows),
-    }
-    if lock.groups:
-        data["groups"] = listed(lock.groups)
+def _write(path: Path, lock: Lock, placed: _Placed) -> None:
+    """Write the lock with the rows and groups of today besides: as `json.dumps` would, name by name."""
+    shares = {split.value: lock.shares[split] for split in ORDER}
+    text = io.StringIO()
+    text.write(json.dumps({"version": VERSION, "seed": lock.seed, "shares": shares}, indent=2).removesuffix("\n}"))
+    _block(text, "rows", lock.rows, lambda: ((row.id, split) for row, split in placed))
+    groups = {**lock.groups, **{row.group: split for row, split in placed if row.group is not None}}
+    if groups:
+        _block(text, "groups", groups, lambda: ())
+    text.write("\n}\n")
     try:
-        atomic.replace(path, json.dumps(data, indent=2, ensure_ascii=False) + "\n")
+        atomic.replace(path, text.getvalue())
     except OSError as error:
         raise StoreError(f"{shown(path)}: cannot be written: {error.strerror} (check space and rights)") from error
+
+
+def _block(
+    text: io.StringIO, key: str, known: Mapping[str, Split], more: Callable[[], Iterable[tuple[str, Split]]]
+) -> None:
+    """Names by split, sorted."""
+    text.write(f',\n  "{key}": {{')
+    for number, wanted in enumerate(ORDER):
+        names = {name for name, split in known.items() if split == wanted}
+        names.update(name for name, split in more() if split == wanted)
+        text.write(f'{"," if number else ""}\n    "{wanted.value}": [')
+        lines = (json.dumps(name, ensure_ascii=False) for name in sorted(names))
+        text.writelines(f"{',' if other else ''}\n      {line}" for other, line in enumerate(lines))
+        text.write("\n    ]" if names else "]")
+    text.write("\n  }")

@@ -27,6 +27,8 @@ from optimizer.models.cache.writer import Writer
 from optimizer.results import Completion
 
 _FULL = 2
+_PAGES = 512
+"""Of 4 KiB, that a connection holds in memory."""
 
 log = logging.getLogger(__name__)
 
@@ -300,5 +302,8 @@ def _open_table(folder: Path) -> Any:
             "cull_limit": 0,
             "statistics": 0,
             "sqlite_synchronous": _FULL,
+            # What the system holds of the file costs us nothing; our own copies of it would grow with every call.
+            "sqlite_mmap_size": 0,
+            "sqlite_cache_size": _PAGES,
         },
     )
