@@ -20,7 +20,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit test-loaders format setup lock bench bench-clients bench-clusters bench-demo bench-imports bench-lines bench-review bench-speed bench-stats docs command-pages fuzz picture soak clean
+.PHONY: help demo test lint types unit test-loaders format setup lock bench bench-clients bench-clusters bench-demo bench-imports bench-lines bench-review bench-scale bench-speed bench-stats docs command-pages fuzz picture soak clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -87,6 +87,12 @@ bench-lines: $(VENV)/.dev ## Hold the worth of lines against the truth, in world
 
 bench-review: $(VENV)/.dev ## Time the review commands on a run of 500,000 results
 	@$(BIN)/python benchmarks/review.py --write
+
+bench-scale: $(VENV)/.dev ## Measure memory at 100,000 rows, start-up, what a search adds to its calls, and 100,000 calls with faults
+	@$(BIN)/python benchmarks/scale/startup.py
+	@$(BIN)/python benchmarks/scale/overhead.py
+	@$(BIN)/python benchmarks/scale/memory.py
+	@$(BIN)/python benchmarks/scale/steady.py
 
 bench-speed: $(VENV)/.dev $(BENCH_VENV)/.peers ## Time rows a second beside DSPy, GEPA and promptfoo (PROMPTFOO=command, where it is installed)
 	@$(BIN)/python benchmarks/speed/run.py --peers $(BENCH_VENV)/bin/python --write
