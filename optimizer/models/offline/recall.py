@@ -184,9 +184,15 @@ def _fit(fact: Fact, bag: frozenset[str]) -> float:
     hit = [group for group in fact.groups if group & bag]
     if not hit or not fact.groups:
         return 0.0
-    got = sum(weight(group & bag) for group in hit)
-    missed = sum(weight(group) for group in fact.groups if not group & bag)
+    got = sum(_group_weight(group & bag) for group in hit)
+    missed = sum(_group_weight(group) for group in fact.groups if not group & bag)
     return got + 0.7 * math.fsum(weight([term]) for term in fact.extra & bag) - UNMATCHED * missed
+
+
+@lru_cache(maxsize=4096)
+def _group_weight(group: frozenset[str]) -> float:
+    """The same as `weight`: the same few groups are weighed for every question."""
+    return weight(group)
 
 
 def best_bag(
