@@ -133,9 +133,15 @@ class CompletionCache:
 
         A caller that is cancelled meanwhile does not take the row back.
         """
-        written = self._writing[key] = self._writer.put(key, encode(key, completion))
-        written.add_done_callback(lambda done: self._forget(key, done))
-        failure = await asyncio.shield(written)
+        row = self._writer.put(key, encode(key, completion))
+        self._writing[key] = row.written
+        try:
+            failure = await row.caller
+        finally:
+            if row.written.done():
+                self._forget(key, row.written)
+            else:
+                row.written.add_done_callback(lambda done: self._forget(key, done))
         if failure is not None:
             raise failure
 

@@ -20,11 +20,19 @@ COMPANY = 0.002
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Row:
+class Row:
+    """One row on its way to the disk."""
+
     key: str
+    """Its key."""
     text: str
+    """What it holds."""
     loop: asyncio.AbstractEventLoop
+    """Where it was handed over."""
     written: asyncio.Future[BaseException | None]
+    """None once it is durable, or why it is not; never to be awaited by a task that may be cancelled."""
+    caller: asyncio.Future[BaseException | None]
+    """The same a moment later, for the one task that handed it over: its cancellation leaves `written` alone."""
 
 
 class Writer:
@@ -39,16 +47,16 @@ class Writer:
         """
         self._commit = commit
         self._close = close
-        self._queue: SimpleQueue[_Row | None] = SimpleQueue()
+        self._queue: SimpleQueue[Row | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="cache-writer", daemon=True)
         self._thread.start()
 
-    def put(self, key: str, text: str) -> asyncio.Future[BaseException | None]:
-        """Hand over a row; the future holds None once it is durable, or why it is not."""
+    def put(self, key: str, text: str) -> Row:
+        """Hand over a row."""
         loop = asyncio.get_running_loop()
-        row = _Row(key=key, text=text, loop=loop, written=loop.create_future())
+        row = Row(key=key, text=text, loop=loop, written=loop.create_future(), caller=loop.create_future())
         self._queue.put(row)
-        return row.written
+        return row
 
     def close(self) -> None:
         """Write what was handed over and end the thread."""
@@ -57,7 +65,7 @@ class Writer:
 
     def _work(self) -> None:
         try:
-            rows: Sequence[_Row] = ()
+            rows: Sequence[Row] = ()
             more = True
             while more:
                 if len(rows) >= MANY:
@@ -68,10 +76,10 @@ class Writer:
         finally:
             self._close()
 
-    def _batch(self) -> tuple[list[_Row], bool]:
+    def _batch(self) -> tuple[list[Row], bool]:
         """Rows that wait, at least one unless the end has come; False at the end."""
         row = self._queue.get()
-        rows: list[_Row] = []
+        rows: list[Row] = []
         try:
             while row is not None:
                 rows.append(row)
@@ -82,13 +90,13 @@ class Writer:
             return rows, True
         return rows, False
 
-    def _write(self, rows: Sequence[_Row]) -> None:
+    def _write(self, rows: Sequence[Row]) -> None:
         failure: BaseException | None = None
         try:
             self._commit([(row.key, row.text) for row in rows])
         except BaseException as error:  # handed to every caller that waits, whatever it is
             failure = error
-        by_loop: dict[asyncio.AbstractEventLoop, list[_Row]] = defaultdict(list)
+        by_loop: dict[asyncio.AbstractEventLoop, list[Row]] = defaultdict(list)
         for row in rows:
             by_loop[row.loop].append(row)
         for loop, done in by_loop.items():
@@ -96,7 +104,8 @@ class Writer:
                 loop.call_soon_threadsafe(_tell, done, failure)
 
 
-def _tell(rows: Sequence[_Row], failure: BaseException | None) -> None:
+def _tell(rows: Sequence[Row], failure: BaseException | None) -> None:
     for row in rows:
-        if not row.written.done():
-            row.written.set_result(failure)
+        for waiting in (row.written, row.caller):
+            if not waiting.done():
+                waiting.set_result(failure)
