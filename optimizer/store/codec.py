@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import operator
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -93,9 +94,11 @@ def _dataclass(cls: type) -> Codec:
     fields = [(field.name, codec(hints[field.name])) for field in dataclasses.fields(cls) if field.init]
     # Most fields are JSON values as they are; every result of a run comes by here.
     changed = [(name, part.encode) for name, part in fields if part.encode is not _same]
+    names = [name for name, _ in fields]
+    values = operator.attrgetter(*names) if len(names) > 1 else lambda value: [getattr(value, name) for name in names]
 
     def encode(value: Any) -> dict[str, Any]:
-        found = {name: getattr(value, name) for name, _ in fields}
+        found = dict(zip(names, values(value), strict=True))
         for name, convert in changed:
             found[name] = convert(found[name])
         return found
