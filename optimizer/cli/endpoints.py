@@ -38,9 +38,9 @@ def host(spec: ModelSpec) -> str:
         from optimizer.models.openai import DEFAULT_BASE_URL
 
         return _netloc(DEFAULT_BASE_URL)
-    for name, value in _followed(spec.model):
-        return f"{_netloc(value)}, which {name} names"
-    return f"the endpoint that litellm has for {spec.model.partition('/')[0]}"
+    # Which of them it follows differs from provider to provider, and from release to release.
+    others = "".join(f", or {_netloc(value)} ({name})" for name, value in _followed(spec.model))
+    return f"the endpoint that litellm has for {spec.model.partition('/')[0]}{others}"
 
 
 def _surroundings(spec: ModelSpec) -> Iterator[str]:
@@ -64,7 +64,7 @@ def _surroundings(spec: ModelSpec) -> Iterator[str]:
 
 
 def _followed(model: str) -> Iterator[tuple[str, str]]:
-    """(variable, address) that litellm takes for a provider's endpoint."""
+    """(variable, address) that litellm may take for a provider's endpoint."""
     provider, slash, _ = model.partition("/")
     asked = _letters(provider if slash else "openai")
     for name, value in sorted(os.environ.items()):

@@ -212,7 +212,8 @@ def _code(response: Any) -> object:
 
 def _told(error: BaseException) -> str:
     """The provider's words, without the class names that litellm puts before them."""
-    text = str(error) or type(error).__name__
+    # Some of its messages end in a traceback.
+    text = str(error).partition("Traceback (most recent call last)")[0].strip() or type(error).__name__
     _, mark, rest = text.partition("Exception - ")
     return rest if mark and text.startswith("litellm.") else text
 
