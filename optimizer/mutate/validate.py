@@ -34,16 +34,24 @@ WORD = re.compile(r"\w+(?:['’]\w+)*")
 PIECE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff]|[^\W\u2e80-\u9fff\uf900-\ufaff]+")
 """A word, or one sign of a script that writes no spaces."""
 LINK = re.compile(
-    r"(?:\b[a-z][a-z0-9+.-]*:)?//[\w\[]\S*|\bwww\.\S*|\b(?:data|file|javascript|mailto|tel|vbscript):\S+|"
-    r"\b[\w.+-]+@[\w-]+\.\w{2,}|\b(?:\d{1,3}\.){3}\d{1,3}\b|"
-    r"\b(?:[\w-]+\.)+(?:[a-z]{2,}/\w|(?:ai|app|biz|cn|co|com|dev|eu|example|info|io|me|net|org|ru|tk|top|uk|xyz)\b)\S*",
+    r"(?:\b[a-z][a-z0-9+.-]{0,30}:)?//[\w\[]\S*|\bwww\.\S*|\b(?:data|file|javascript|mailto|tel|vbscript):\S+|"
+    r"\b[\w.+-]{1,64}@[\w-]+\.\w{2,}|\b(?:\d{1,3}\.){3}\d{1,3}\b|\b(?:[\w-]{1,63}\.){1,8}"
+    r"(?:[a-z]{2,}/\w|(?:ai|app|biz|cn|co|com|dev|eu|example|info|io|me|net|org|ru|tk|top|uk|xyz)\b)\S*",
     re.IGNORECASE,
 )
 KEY_LIKE = re.compile(r"\b(?:sk|pk|rk|ghp|gho|xox[abp])[-_][A-Za-z0-9_-]{8,}|\bAKIA[0-9A-Z]{12,}|\b[0-9a-f]{32,}\b")
 BIDI = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u200e\u200f\u061c")
 INVISIBLE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+UNSEEN = re.compile(
+    # Selectors of variants: one behind a letter or an emoji is honest, several are a message.
+    "[\ufe00-\ufe0f][\ufe00-\ufe0f]|[\U000e0100-\U000e01ef]|"
+    # Joiners are part of emoji and of several scripts, and nothing joins Latin letters.
+    "[\u200c\u200d][\u200c\u200d]|[\\x00-\\x7f][\u200c\u200d]|[\u200c\u200d](?:[\\x00-\\x7f]|\\Z)|"
+    # Letters and marks that are drawn as nothing.
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\uffa0]"
+)
+"""What hides text, though Unicode does not class it with controls."""
 JOINERS = frozenset("\u200c\u200d")
-"""Zero-width joiners are part of emoji and of several scripts."""
 LINE_ENDS = frozenset("\n\r")
 
 
@@ -258,10 +266,11 @@ def _unsafe(text: str, prompt: Prompt, within: frozenset[str] = frozenset()) -> 
         prompt: what stands in it may be said again.
         within: control characters that are fit here.
     """
-    if any(_hidden(character) for character in text if character not in within):
+    if any(_hidden(character) for character in text if character not in within) or UNSEEN.search(text):
         return "it holds invisible or control characters"
     for pattern, what in ((LINK, "a link or address"), (KEY_LIKE, "something like a key"), (LOOKS, "a key")):
-        if _found(pattern, text) - _found(pattern, prompt.text):
+        found = _found(pattern, text)
+        if found and found - _found(pattern, prompt.text):
             return f"it brings in {what}"
     return "it holds a secret of the environment" if Scrubber().values(text) != text else None
 
