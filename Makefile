@@ -65,6 +65,13 @@ lock: ## Regenerate the lock files (UPGRADE=1 takes newer versions); needs uv
 	@if grep -nE '://|^(-i|-f|--index|--extra-index|--find-links)' requirements*.lock; \
 		then echo "a lock names an index address: see the lines above"; exit 1; fi
 
+.PHONY: audit licences
+audit: $(BIN)/python ## Look up known vulnerabilities of every locked package (needs the network; no key, sends names and versions)
+	@$(BIN)/python scripts/audit.py
+
+licences: $(VENV)/.runtime ## Write docs/licences.md anew from what the runtime lock installs
+	@$(BIN)/python scripts/licences.py
+
 bench: $(VENV)/.dev $(BENCH_VENV)/.peers ## Compare the search with GEPA, MIPROv2 and HRPO on synthetic worlds; goes on where it stopped
 	@$(BIN)/python benchmarks/search/run.py --tune --peers $(BENCH_VENV)/bin/python
 	@$(BIN)/python benchmarks/search/run.py --peers $(BENCH_VENV)/bin/python
