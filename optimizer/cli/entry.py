@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 from collections.abc import Sequence
 
@@ -13,11 +14,13 @@ import typer
 
 from optimizer.cli import interrupt, out
 from optimizer.cli.app import command
-from optimizer.errors import OptimizerError
+from optimizer.errors import OptimizerError, UserError
 
 BUG = 1
 USAGE = 2
 NEWLINE = "\n"
+_NO_NAME = frozenset({errno.ENAMETOOLONG, errno.ELOOP})
+"""What the system says of a name that can be no file's, whatever was asked of it."""
 INTERRUPTED = interrupt.EXIT_CODE
 # typer's own base class of usage errors has moved between its releases.
 _USAGE_ERROR: type[Exception] = next(one for one in typer.BadParameter.__mro__ if one.__name__ == "ClickException")
@@ -77,6 +80,8 @@ def foreseen(error: BaseException) -> OptimizerError | None:
     """The fault itself, also where a group of tasks wrapped it."""
     if isinstance(error, OptimizerError):
         return error
+    if isinstance(error, OSError) and error.errno in _NO_NAME:
+        return UserError(f"{str(error.filename)[:80]}: {error.strerror} (no file can be called so)")
     if isinstance(error, BaseExceptionGroup):
         found = [foreseen(inner) for inner in error.exceptions]
         return found[0] if found and all(found) else None

@@ -10,7 +10,7 @@ from optimizer.cli import find, out
 from optimizer.errors import StoreError, UserError
 from optimizer.outcome import Verdict
 from optimizer.readers.base import near
-from optimizer.readers.prompts import load_version
+from optimizer.readers.prompts import contained, load_version
 from optimizer.readers.provenance import Provenance, ScoreRecord
 from optimizer.readers.versions import list_versions
 from optimizer.report.sheet import Sheet
@@ -51,7 +51,8 @@ def _tree(name: str) -> list[dict[str, Any]]:
 
     Those are the runs that came to it again, and the ones that began with it and came to nothing.
     """
-    found = [_version(path) for path in list_versions(find.PROMPTS / name)]
+    home = contained(find.PROMPTS / name, find.PROMPTS)
+    found = [_version(contained(path, find.PROMPTS)) for path in list_versions(home)]
     refs = {version["ref"] for version in found}
     wrote = {version["run"] for version in found}
     ended = {version["fingerprint"]: version["ref"] for version in found}

@@ -311,6 +311,9 @@ def write(parts: Parts, out: Path) -> tuple[Path, ...]:
             raise UserError(f"{shown(out)}: a folder (name a file in it)")
         if not out.parent.is_dir():
             raise UserError(f"{shown(out.parent)}: no such folder (make it first)")
+        for path in (part_path(out, part) for part in parts):
+            if path.exists() and not path.is_file():
+                raise UserError(f"{shown(path)}: not a file (it would be taken away: name one that may be written)")
         for part, text in parts.items():
             path = part_path(out, part)
             atomic.replace(path, text)

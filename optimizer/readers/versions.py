@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -129,8 +130,10 @@ def find_prompt(ref: str | Path, root: Path) -> Path:
     """
     path = Path(ref)
     match = None if isinstance(ref, Path) else _REF.fullmatch(ref)
-    if match is None or (path.is_file() and "@" not in str(ref)):
-        if path.is_file():
+    # Of a name that no file can have, `Path.is_file` would raise.
+    there = os.path.isfile(path)
+    if match is None or (there and "@" not in str(ref)):
+        if there:
             return path
         raise UserError(f"{ref}: no such prompt (give a file, or NAME@vN)")
     name, number = match.group(1), match.group(2)

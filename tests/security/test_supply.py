@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from scripts import audit, licences
-from scripts.locks import Pin, pins
+from scripts.locks import RUNTIME, Pin, pins
 from tests.cli_case import PACKAGE
 
 LOCKS = sorted(PACKAGE.glob("requirements*.lock"))
@@ -61,7 +61,7 @@ def test_nothing_of_ours_runs_when_python_starts() -> None:
 def test_the_page_of_licences_is_what_the_lock_says(capsys: pytest.CaptureFixture[str]) -> None:
     assert licences.main(["--check"]) == 0, capsys.readouterr().out
     rows = licences.PAGE.read_text("utf-8").count("\n| ") - 1
-    assert rows == len(pins(licences.RUNTIME)) > 50
+    assert rows == len(pins(RUNTIME)) > 50
 
 
 @pytest.mark.parametrize(
@@ -83,7 +83,7 @@ def test_a_licence_that_nobody_decided_on_is_refused(expression: str, refused: l
 def test_a_package_that_nothing_is_known_of_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     lock = tmp_path / "requirements.lock"
     lock.write_text("no-such-package==1.0 \\\n    --hash=sha256:00\nnumpy==0.0.1 ; python_version < '3'\n", "utf-8")
-    monkeypatch.setattr(licences, "RUNTIME", lock)
+    monkeypatch.setattr("scripts.licences.RUNTIME", lock)
     assert [pin.name for pin in pins(lock)] == ["no-such-package", "numpy"]
     with pytest.raises(KeyError, match="no-such-package"):
         licences.page("")
