@@ -231,3 +231,11 @@ def test_the_workflow_runs_the_audit_with_no_rights_and_no_packages() -> None:
         source = (PACKAGE / "scripts" / f"{name}.py").read_text("utf-8")
         imported = set(re.findall(r"^(?:from|import) (\w+)", source, re.MULTILINE))
         assert imported <= {"__future__", "scripts", *__import__("sys").stdlib_module_names}
+
+
+def test_the_threat_model_names_tests_that_are_there() -> None:
+    text = (PACKAGE / "SECURITY.md").read_text("utf-8")
+    named = set(re.findall(r"`(tests/[a-z_/]+\.py)`", text))
+    assert len(named) >= 12 and [name for name in named if not (PACKAGE / name).is_file()] == []
+    own = {path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "tests/security").glob("test_*.py")}
+    assert own <= named, "a file of tests that the threat model does not speak of"
