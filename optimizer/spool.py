@@ -89,7 +89,9 @@ class Spool:
                 self._db.execute(_INDEX)
             self._indexed = True
         with _room():
-            yield from self._db.execute(sql, cells)
+            # Not `yield from`: that would close the cursor where a reader leaves early, be it after the file is closed.
+            for found in self._db.execute(sql, cells):  # noqa: UP028
+                yield found
 
     def _write(self) -> None:
         if not self._waiting:

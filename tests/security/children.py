@@ -56,5 +56,6 @@ def commands(
     """Run commands in one process: their exit codes, and what they printed."""
     done = wait(start(commands, cwd, env, before=before))
     assert done.code == 0, done.err
-    told, _, codes = done.err.rpartition("\ncodes ")
-    return json.loads(codes), Done(code=0, out=done.out, err=told)
+    told, _, rest = done.err.rpartition("\ncodes ")
+    codes, _, after = rest.partition("\n")
+    return json.loads(codes), Done(code=0, out=done.out, err=told + after)
