@@ -20,6 +20,8 @@ Clock = Callable[[], float]
 """Seconds on a clock that never goes back."""
 LEAST_CALLS = 8
 """Calls from which on their mean says what the calls held back will take; before, only their number is held back."""
+MOST_ATTEMPTS = 2.0
+"""Attempts an answer that calls held back are taken to need, at most: a provider that is down is no measure."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,6 +36,8 @@ class Spent:
     """US dollars at list price; calls of unknown price add nothing."""
     seconds: float = 0.0
     """Seconds on the monotonic clock, earlier parts of a resumed run included."""
+    failed: int = 0
+    """Of the attempts, those that brought no answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,6 +71,7 @@ class Budget:
         self._first: float | None = None
         self._before = spent or Spent()
         self._calls = self._before.calls
+        self._failed = self._before.failed
         self._tokens = self._before.tokens
         self._usd = self._before.usd
         self._held = 0
@@ -77,7 +82,9 @@ class Budget:
     @property
     def spent(self) -> Spent:
         """What has been used: sent calls, settled tokens and dollars, time so far."""
-        return Spent(calls=self._calls, tokens=self._tokens, usd=self._usd, seconds=self._seconds())
+        return Spent(
+            calls=self._calls, tokens=self._tokens, usd=self._usd, seconds=self._seconds(), failed=self._failed
+        )
 
     def remaining(self) -> BudgetSpec:
         """What is left of each limit, calls in flight taken off at their estimate; None is no limit."""
@@ -135,8 +142,9 @@ class Budget:
         self._freed.clear()
         await self._freed.wait()
 
-    def settle(self, reservation: Reservation, *, tokens: int, usd: float | None) -> None:
-        """Replace a reservation's estimate by what the attempt has used."""
+    def settle(self, reservation: Reservation, *, tokens: int, usd: float | None, failed: bool = False) -> None:
+        """Replace a reservation's estimate by what the attempt has used; `failed` where it brought no answer."""
+        self._failed += failed
         self._tokens += tokens
         self._usd += usd or 0.0
         self._free(reservation)
@@ -159,17 +167,19 @@ class Budget:
     def _kept(self) -> Spent:
         """What is held back of each limit: so many calls, and what calls have taken so far on average.
 
+        Where attempts fail, an answer takes more than one of them: so many more are held back, up to twice as many.
         Time counts from the first call, and calls in flight share it: that is how fast they go side by side.
         """
         ended = self._calls - self._held
         if not self._hold or ended < LEAST_CALLS:
             return Spent(calls=self._hold)
+        hold = math.ceil(self._hold * min(ended / max(ended - self._failed, 1), MOST_ATTEMPTS))
         busy = self._before.seconds + (self._clock() - self._first if self._first is not None else 0.0)
         return Spent(
-            calls=self._hold,
-            tokens=math.ceil(self._hold * self._tokens / ended),
-            usd=self._hold * self._usd / ended,
-            seconds=self._hold * busy / self._calls,
+            calls=hold,
+            tokens=math.ceil(hold * self._tokens / ended),
+            usd=hold * self._usd / ended,
+            seconds=hold * busy / self._calls,
         )
 
     def _check_calls_and_time(self, kept: Spent) -> None:

@@ -235,7 +235,13 @@ def _spent(writer: RunWriter, limits: BudgetSpec) -> Spent:
         )
     with writer.reader() as reader:
         seconds = reader.seconds
-    return Spent(calls=before.calls, tokens=before.billed_tokens, usd=before.billed_usd or 0.0, seconds=seconds)
+    return Spent(
+        calls=before.calls,
+        tokens=before.billed_tokens,
+        usd=before.billed_usd or 0.0,
+        seconds=seconds,
+        failed=before.failed,
+    )
 
 
 def _ends(root: Path, loaded: Loaded, meta: RunMeta, run_id: str) -> loop.Ends:

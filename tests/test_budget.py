@@ -240,3 +240,18 @@ def test_whatever_the_calls_before_take_the_calls_held_back_can_be_sent(tokens, 
         assert sum(sent) + hold * mean <= limit
         for _ in range(hold):
             call(budget, estimate=int(mean), used=int(mean))
+
+
+def test_where_attempts_fail_more_of_them_are_held_back():
+    budget = Budget(BudgetSpec(calls=100, tokens=10_000), hold=20)
+    sent = 0
+    with pytest.raises(BudgetExceeded, match="but for 40 for the test"):
+        while True:
+            held = budget.reserve(tokens=10, usd=None)
+            assert held is not None
+            sent += 1
+            budget.settle(held, tokens=5, usd=None, failed=sent % 2 == 0)
+    assert sent == 60, "every second attempt fails, so 20 answers take 40"
+    resumed = Budget(BudgetSpec(calls=100), spent=Spent(calls=60, failed=30), hold=20)
+    with pytest.raises(BudgetExceeded, match="but for 40 for the test"):
+        resumed.reserve(tokens=1, usd=None)

@@ -13,7 +13,7 @@ from optimizer.cli.endpoints import endpoints
 from optimizer.cli.interrupt import Stopper
 from optimizer.cli.log_levels import LogLevel
 from optimizer.cli.log_lines import EventLines, shown
-from optimizer.cli.progress import Display
+from optimizer.cli.progress import Display, best
 from optimizer.cli.tally import Tally
 from optimizer.config import RunConfig
 from optimizer.dataset import Split
@@ -88,6 +88,8 @@ def run(
         with shown(display.say, level):
             return _watched(execute(order, watch=_sinks(display, level)), display, config, line)
     except (BudgetExceeded, ProviderError, StoreError) as error:
+        if isinstance(error, BudgetExceeded) and display.tally.best is not None:
+            error.add_note(f"best so far on val: {best(display.tally, display.mark)}")
         if run_folder(find.ROOT, run_id).database.is_file():
             error.add_note(f"run paused, {_kept(run_id)}; go on with: {resume}")
         raise

@@ -69,7 +69,7 @@ class Display:
             clock: seconds.
         """
         self.tally = Tally(clock=clock)
-        self._mark = " (stand-in)" if stand_in else ""
+        self.mark = " (stand-in)" if stand_in else ""
         self._title = title
         self._clock = clock
         self._live: Live | None = _live() if (out.is_terminal() if live is None else live) else None
@@ -97,7 +97,7 @@ class Display:
         if self._live is None:
             tell = _TOLD.get(type(event))
             if tell is not None and (line := tell(self.tally, event)):
-                self._tell(line + (self._mark if _has_figures(event) else ""))
+                self._tell(line + (self.mark if _has_figures(event) else ""))
         elif isinstance(event, Decided) and event.kind in LASTING:
             self.say(_decided_told(self.tally, event))  # It stays, above the lines that are redrawn.
         self.tick()
@@ -110,7 +110,7 @@ class Display:
         if self._live is not None:
             if now - self._drawn >= REDRAW:
                 self._drawn = now
-                self._live.update(_text(screen(self._title, self.tally, self._mark)), refresh=True)
+                self._live.update(_text(screen(self._title, self.tally, self.mark)), refresh=True)
         elif now - self._spoke >= HEARTBEAT:
             self._tell(f"{self.tally.where}: {_calls(self.tally, named=True)}")
 
@@ -159,7 +159,7 @@ def screen(title: str, tally: Tally, mark: str = "") -> Styled:
     wait = "" if left is None else f", at most {elapsed(left)} left"
     lines: Styled = [
         (f"{out.one_line(title)}   {tally.where}   {elapsed(tally.seconds)}{wait}", "bold"),
-        (f"  best on val  {_best(tally, mark)}", "green" if (tally.gain or 0) > 0 else ""),
+        (f"  best on val  {best(tally, mark)}", "green" if (tally.gain or 0) > 0 else ""),
         (f"  calls        {_calls(tally)}", ""),
     ]
     lines += [(f"  waiting      {_cut(told, 200)}", "yellow") for told in tally.waits()]
@@ -183,7 +183,8 @@ def elapsed(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _best(tally: Tally, mark: str) -> str:
+def best(tally: Tally, mark: str) -> str:
+    """The best score on val so far: `64.8%  +12.0 points (optimistic: val chose it)`."""
     if tally.best is None:
         return "not known yet"
     gain = "" if tally.gain is None else f"  {100 * tally.gain:+.1f} points (optimistic: val chose it)"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from optimizer.cli import out
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 EXAMPLES = 3
 _CALLS = {"paid": "sent", "saved": "saved", "failed": "failed"}
 MOST_CLUSTERS = 10
+MOST_ERRORS = 5
 
 
 def splits(names: Sequence[str] | None) -> tuple[Split, ...]:
@@ -90,6 +91,16 @@ def _split(found: Evaluation, faults: Counter[str]) -> dict[str, Any]:
     return {"n": len(scores), "score": mean, "passed": passed, "failed": failed, "errors": errors}
 
 
+def _unanswered(sheet: Sheet, errors: Sequence[Mapping[str, str]]) -> None:
+    """Rows without a score, each with why."""
+    if errors:
+        sheet.heading("rows that are not scored, and why")
+    for error in errors[:MOST_ERRORS]:
+        sheet.wrapped("  ", f"row {error['row']}: {error['message']}")
+    if len(errors) > MOST_ERRORS:
+        sheet.line((f" ... and {len(errors) - MOST_ERRORS} more", "dim"))
+
+
 def page(facts: dict[str, Any]) -> Text:
     """The same on a page."""
     sheet = Sheet(width=out.width(), color=out.color())
@@ -109,6 +120,7 @@ def page(facts: dict[str, Any]) -> Text:
         sheet.heading(f"kinds of fault: rows that fail each check{mark}")
         for name, rows in facts["faults"].items():
             sheet.wrapped(f" {rows:>4}  ", name, prefix_style="bold")
+    _unanswered(sheet, [error for split in facts["splits"].values() for error in split["errors"]])
     if facts["clusters"]:
         sheet.heading(f"why it fails{mark}")
     for found in facts["clusters"][:MOST_CLUSTERS]:

@@ -47,7 +47,8 @@ class Budgeted:
                 error = failure
             used = _used(reply, error, estimate)
         finally:
-            self._budget.settle(held, tokens=_total(used), usd=cost_of(used, price))
+            failed = reply is None or error is not None
+            self._budget.settle(held, tokens=_total(used), usd=cost_of(used, price), failed=failed)
         if reply is not None:
             reply = replace(reply, cost=_list_price(reply, price))
         await self._sink.record(CallEnded(call=call, completion=reply, error=_record_of(error)))

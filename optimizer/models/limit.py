@@ -193,7 +193,8 @@ class Limit:
                 # A provider that is just back is not met by all at once.
                 self._limit, self._slow_start = min(self._limit, float(START)), True
         self._calm_from = max(self._calm_from, until)
-        if until >= before + WORTH_TELLING or len(words) > 1:
+        down = rest is not None and error.kind is not ErrorKind.RATE_LIMIT
+        if down or until >= before + WORTH_TELLING or len(words) > 1:
             if rest is not None and self._health.trying:
                 words.append(f"gives up after {self._health.patience:.0f} s more")
             await self._tell(", ".join(words), until - now)

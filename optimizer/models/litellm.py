@@ -227,9 +227,21 @@ def _read(reply: Any, latency: float) -> Completion:
     usage = usage_of(getattr(counted, "prompt_tokens", 0), getattr(counted, "completion_tokens", 0))
     if not choices:
         return Completion(text="", usage=usage, latency=latency, finish_reason="none")
-    text = getattr(getattr(choices[0], "message", None), "content", None)
+    message = getattr(choices[0], "message", None)
+    text = getattr(message, "content", None)
+    text = text if isinstance(text, str) else ""
     finish = getattr(choices[0], "finish_reason", None) or "stop"
-    return Completion(text=text if isinstance(text, str) else "", usage=usage, latency=latency, finish_reason=finish)
+    if not text and (refusal := _refusal(message)):
+        text, finish = refusal, "content_filter"
+    return Completion(text=text, usage=usage, latency=latency, finish_reason=finish)
+
+
+def _refusal(message: Any) -> str:
+    """Why the model would not answer, wherever this version of litellm keeps it."""
+    extra = getattr(message, "provider_specific_fields", None)
+    kept = extra.get("refusal") if isinstance(extra, Mapping) else None
+    found = getattr(message, "refusal", None) or kept
+    return found if isinstance(found, str) else ""
 
 
 def _headers(reply: Any) -> dict[str, str]:
