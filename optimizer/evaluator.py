@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from optimizer.config import Prefer, Price
 from optimizer.dataset import Example, Split
@@ -71,9 +72,18 @@ class Evaluator:
         return evaluation
 
     async def evaluate_all(
-        self, wanted: Sequence[tuple[Prompt, Sequence[Example]]], purpose: Purpose
+        self,
+        wanted: Sequence[tuple[Prompt, Sequence[Example]]],
+        purpose: Purpose,
+        splits: Mapping[str, Split] = MappingProxyType({}),
     ) -> list[Evaluation]:
-        """Score several candidates side by side, each on rows of its own; evaluations in the order asked."""
+        """Score several candidates side by side, each on rows of its own; evaluations in the order asked.
+
+        Args:
+            wanted: candidates, each with its rows.
+            purpose: what for.
+            splits: id -> split, for rows of another one than the purpose names.
+        """
         jobs: dict[str, Job] = {}
         judged = [(candidate, judges(candidate, rows)) for candidate, rows in wanted]
         for candidate, rows in judged:
@@ -84,7 +94,7 @@ class Evaluator:
                     for sample in range(self.repeats):
                         job = Job(candidate=candidate, example=row, phase=purpose.phase, sample=sample)
                         jobs[row_key(fingerprint, row, sample)] = job
-        await self._score(list(jobs.values()), purpose)
+        await self._score(list(jobs.values()), purpose, splits)
         return [
             Evaluation(
                 candidate=candidate.fingerprint,
@@ -93,7 +103,7 @@ class Evaluator:
             for candidate, rows in judged
         ]
 
-    async def _score(self, jobs: Sequence[Job], purpose: Purpose) -> None:
+    async def _score(self, jobs: Sequence[Job], purpose: Purpose, splits: Mapping[str, Split]) -> None:
         """Run jobs and record their results; many results share one commit, and each is durable at the end.
 
         Where the run stops midway, a row of which a repeat is missing has no result; its answers are kept by the gate.
@@ -102,7 +112,12 @@ class Evaluator:
         try:
             async with aclosing(self.stream(jobs)) as results:
                 async for result in results:
-                    event = ResultKnown(result=result, split=purpose.split, phase=purpose.phase, round=purpose.round)
+                    event = ResultKnown(
+                        result=result,
+                        split=splits.get(result.example, purpose.split),
+                        phase=purpose.phase,
+                        round=purpose.round,
+                    )
                     kept.append(asyncio.create_task(self.sink.record(event)))
                     self.known[result.candidate, result.example] = result
         finally:

@@ -197,13 +197,10 @@ class Desk:
             if rows and prompt.fingerprint not in self.told:
                 self.told.add(prompt.fingerprint)
                 await self.bench.tell(CandidateMade(prompt=prompt, round=0, origin=origin, parent=parent.fingerprint))
-        val = {row.id for row in self.bench.val}
-        for split in (Split.VAL, Split.TRAIN):
-            wanted = [
-                (prompt, [row for row in rows if (row.id in val) is (split is Split.VAL)]) for prompt, _, rows in jobs
-            ]
-            purpose = Purpose(phase=Phase.ATTRIBUTION, split=split, round=0)
-            await self.bench.evaluator.evaluate_all([(prompt, rows) for prompt, rows in wanted if rows], purpose)
+        purpose = Purpose(phase=Phase.ATTRIBUTION, split=Split.TRAIN, round=0)
+        others = {row.id: Split.VAL for row in self.bench.val}
+        wanted = [(prompt, rows) for prompt, _, rows in jobs if rows]
+        await self.bench.evaluator.evaluate_all(wanted, purpose, others)
 
     async def look(self, wanted: Sequence[tuple[Removal, Sequence[Example]]]) -> None:
         """Ask for rows with and without lines, and note the differences; the caller checked what it costs."""

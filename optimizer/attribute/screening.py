@@ -76,11 +76,30 @@ class Screening:
         chosen = self.desk.affordable(wanted)
         await self.desk.look(chosen)
         await self.desk.look_again([removal for removal, _ in chosen], [row.id for row in rows])
+        named = {row.id: self._named(removal, row) for removal, (row,) in chosen}
+        await self._alone([(one, row) for _, (row,) in chosen for one in named[row.id]])
         for removal, (row,) in chosen:
-            await self._assign(removal, row)
+            await self._assign(removal, row, named[row.id])
         return len(chosen) == len(wanted)
 
-    async def _assign(self, group: Removal, row: Example) -> None:
+    def _named(self, group: Removal, row: Example) -> list[Removal]:
+        """The lines that are asked by themselves where they move a row together.
+
+        Several may be needed on a row whose value they name, and so may each that moved a row of the rest before.
+        Else its further rows, once no search is left, would count as not asked.
+        """
+        seen = group.seen.get(row.id)
+        if seen is None or abs(seen.value) <= EPSILON:
+            return []
+        lines = [one for one in self.found if one.lines[0] in group.lines]
+        return [one for one in lines if row in one.open(FAILED, NAMED) or _reaches(one)]
+
+    async def _alone(self, wanted: Sequence[tuple[Removal, Example]]) -> None:
+        """Ask rows with one line left out, all side by side: they wait for each other only."""
+        await self.desk.look(self.desk.affordable([(one, [row]) for one, row in wanted if row.id not in one.asked]))
+        await self.desk.look_again(list({id(one): one for one, _ in wanted}.values()), {row.id for _, row in wanted})
+
+    async def _assign(self, group: Removal, row: Example, named: Sequence[Removal]) -> None:
         """Clear the lines of a row, but for those that move it; where none is found, nothing is known of any."""
         lines = [one for one in self.found if one.lines[0] in group.lines]
         seen = group.seen.get(row.id)
@@ -90,9 +109,7 @@ class Screening:
                 alone.asked.add(row.id)
             return
         moved = abs(seen.value) > EPSILON
-        # Several lines may be needed on a row whose value they name: each of these is asked by itself, and so is each
-        # that moved such a row before. Else its further rows, once no search is left, would count as not asked.
-        named = [one for one in lines if moved and (row in one.open(FAILED, NAMED) or _reaches(one))]
+        named = [one for one in lines if one in named or (moved and _reaches(one))]
         guilty = [one for one in named if await self._moves(one, row)]
         if moved and not guilty and len(named) < len(lines):
             guilty = await self._among([one for one in lines if one not in named], seen.value, row)
