@@ -120,7 +120,6 @@ def _open(asked: Asked, held: lock.Lock) -> RunWriter:
             number=1 + int(db.execute("SELECT COALESCE(MAX(number), 0) FROM sessions").fetchone()[0]),
             config_text=scrubber.text(asked.config_text),
             started=asked.now(),
-            now=asked.now,
             scrubber=scrubber,
             repaired=repaired,
         )

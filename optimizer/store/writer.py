@@ -9,10 +9,11 @@ import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
 
+from optimizer import locked
 from optimizer.errors import OptimizerError, StoreError
 from optimizer.events import (
     CallEnded,
@@ -61,12 +62,18 @@ class Session:
     """What was asked, without secrets."""
     started: float
     """Unix time."""
-    now: Callable[[], float]
-    """The clock."""
+    clock: Callable[[], float] = time.monotonic
+    """Seconds that never jump, for durations."""
+    began: float = field(default_factory=time.monotonic)
+    """What `clock` said at the start."""
     scrubber: Scrubber
     """Keeps secrets out."""
     repaired: Repaired
     """What was mended when the run was opened again."""
+
+    def at(self) -> float:
+        """Unix time by the clock that never jumps: no event comes before the one that caused it."""
+        return self.started + self.clock() - self.began
 
     def row(self, *, ended: float | None = None, error: str | None = None) -> Statement:
         """Its row in the file."""
@@ -133,8 +140,8 @@ class RunWriter:
             raise StoreError(str(self._commits.error))
         if isinstance(event, Progress):
             return
-        at = self._session.now()
-        work = self._rows.of(event, at, time.monotonic())
+        at = self._session.at()
+        work = self._rows.of(event, at, self._session.clock())
         if isinstance(event, Decided) and self._decided_before(work):
             return
         line = self._session.safe(log.log_line(event, at))
@@ -198,9 +205,11 @@ class RunWriter:
     def _note_end(self, error: BaseException | None) -> None:
         told = str(error) if isinstance(error, OptimizerError) else None
         try:
+            locked.patiently(self.folder.database, lambda: self._db.execute("BEGIN IMMEDIATE"))
             execute(self._db, *kept_totals(self._db, self._session.number))
-            ended = self._session.now()
+            ended = self._session.at()
             execute(self._db, *self._session.row(ended=ended, error=told))
+            self._db.execute("COMMIT")
             stands = self._session.line("standing", ended, **standing(self.reader))
             self._log.write([stands, self._session.line("session ended", ended, error=told)])
             # One plain file, which can be copied, and read where nothing may be written. A reader may forbid it: then
