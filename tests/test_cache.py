@@ -37,7 +37,7 @@ ROMEO = Completion(
     finish_reason="stop",
 )
 KEY = "k" * 64
-FILES = {"cache.db", "cache.db-wal", "cache.db-shm", "claims"}
+FILES = {"cache.db", "cache.db-wal", "cache.db-shm", "claims", "newest"}
 
 
 def store(folder: Path, entries: dict[str, Completion]) -> None:

@@ -55,7 +55,7 @@ def test_a_damaged_line_is_named_and_no_look_forgotten(tmp_path):
     count_look(tmp_path, LOOK)
     count_look(tmp_path, replace(LOOK, winner="c"))
     ledger(tmp_path).write_text("garbage\n" + ledger(tmp_path).read_text(encoding="utf-8"), encoding="utf-8")
-    with pytest.raises(StoreError, match=r"looks.jsonl:1: not a look"):
+    with pytest.raises(StoreError, match=r"looks.jsonl:1: damaged, not a look"):
         count_look(tmp_path, replace(LOOK, winner="d"))
 
 

@@ -72,6 +72,15 @@ def run_folder(root: Path, run_id: str) -> RunFolder:
     return RunFolder(path=path)
 
 
+def run_ids(root: Path) -> list[str]:
+    """Ids of all runs, in the order of the alphabet."""
+    folder = runs_folder(root)
+    if not folder.is_dir():
+        return []
+    found = [path.name for path in folder.iterdir() if (path / "run.sqlite").is_file()]
+    return sorted(name for name in found if RUN_ID.fullmatch(name))
+
+
 def new_run_id(
     root: Path,
     name: str,

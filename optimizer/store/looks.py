@@ -9,22 +9,28 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import logging
 import os
 import time
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from optimizer.dataset import Split, canonical_json
-from optimizer.errors import StoreError
+from optimizer.errors import StoreError, UserError
 from optimizer.readers import atomic
 from optimizer.store.faults import fault
+from optimizer.store.folders import run_ids
 from optimizer.store.meta import RunMeta
+from optimizer.store.reader import RunReader
 
 try:
     import fcntl
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,6 +79,9 @@ def count_look(root: Path, look: Look, *, run: str = "", now: Callable[[], float
         atomic.make_folder(path.parent, 0o700)
         with _locked(path) as descriptor:
             here = [known for known in _read(path) if known.split == look.split]
+            for lost in _forgotten(root, look.split, here):
+                _append(descriptor, path, asdict(lost))
+                here.append(lost)
             for number, known in enumerate(here, start=1):
                 if known.identity == look.identity:
                     return number
@@ -105,13 +114,47 @@ def _read(path: Path) -> Iterator[Look]:
         try:
             told = json.loads(line)
             look = Look(**{name: str(told[name]) for name in Look.__dataclass_fields__})
-        except (ValueError, KeyError, TypeError) as error:
+            if told.get("crc", _sum(asdict(look))) != _sum(asdict(look)):
+                raise ValueError("checksum")
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise StoreError(
-                f"{path}:{number}: not a look (restore the file; without that line, a look would be forgotten)"
+                f"{path}:{number}: damaged, not a look (restore the file, or take the line away: looks that runs "
+                "tell of count again)"
             ) from error
         if look.identity not in seen:
             seen.add(look.identity)
             yield look
+
+
+def _forgotten(root: Path, split: str, known: Sequence[Look]) -> list[Look]:
+    """Looks that runs of this workspace have made at a split and the ledger has lost, in their order."""
+    seen = {look.identity for look in known}
+    found: dict[tuple[object, ...], tuple[int, Look]] = {}
+    for run_id in run_ids(root):
+        try:
+            with RunReader(root, run_id) as reader:
+                outcome = reader.outcome() if reader.meta.splits.get(Split.TEST.value) == split else None
+                if outcome is None or outcome.test is None:
+                    continue
+                look = look_at(reader.meta, outcome.seed, outcome.winner)
+                found.setdefault(look.identity, (outcome.test.look or 0, look))
+        except (StoreError, UserError):
+            # A run that cannot be read tells nothing; `runs` names it.
+            continue
+    lost = [look for _, look in sorted(found.values(), key=lambda one: one[0]) if look.identity not in seen]
+    if lost:
+        log.warning(
+            "%s damaged: %d of %d looks at these rows were missing; the runs tell of them, and they count again",
+            ledger(root),
+            len(lost),
+            len(lost) + len(known),
+        )
+    return lost
+
+
+def _sum(told: Mapping[str, object]) -> int:
+    """CRC-32 over a look: notices damage, and is no defence against forgery."""
+    return zlib.crc32(json.dumps({name: told[name] for name in Look.__dataclass_fields__}, sort_keys=True).encode())
 
 
 def _append(descriptor: int, path: Path, told: dict[str, object]) -> None:
@@ -119,7 +162,7 @@ def _append(descriptor: int, path: Path, told: dict[str, object]) -> None:
     if torn:
         os.ftruncate(descriptor, len(whole) + 1 if whole else 0)
     os.lseek(descriptor, 0, os.SEEK_END)
-    os.write(descriptor, (json.dumps(told, sort_keys=True) + "\n").encode())
+    os.write(descriptor, (json.dumps({**told, "crc": _sum(told)}, sort_keys=True) + "\n").encode())
     os.fsync(descriptor)
 
 

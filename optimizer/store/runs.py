@@ -9,7 +9,7 @@ from pathlib import Path
 
 from optimizer.errors import StoreError, UserError
 from optimizer.outcome import Verdict
-from optimizer.store.folders import LATEST, RUN_ID, runs_folder
+from optimizer.store.folders import LATEST, run_ids, runs_folder
 from optimizer.store.reader import RunReader, RunStatus
 from optimizer.store.totals import attempts
 
@@ -51,7 +51,7 @@ class RunInfo:
 
 def list_runs(root: Path) -> tuple[RunInfo, ...]:
     """All runs, the one that began last first. A run that cannot be read is listed with its problem."""
-    return tuple(sorted(map(lambda run_id: _info(root, run_id), _ids(root)), key=lambda run: (-run.started, run.id)))
+    return tuple(sorted(map(lambda run_id: _info(root, run_id), run_ids(root)), key=lambda run: (-run.started, run.id)))
 
 
 UNFINISHED = frozenset({RunStatus.INTERRUPTED, RunStatus.FAILED})
@@ -76,7 +76,7 @@ def find_run(root: Path, wanted: str = LATEST) -> str:
 
     Raises UserError where there is none, with the nearest one there is.
     """
-    known = _ids(root)
+    known = run_ids(root)
     if not known:
         raise UserError(f"no runs under {runs_folder(root)} yet (`optimizer run` makes one)")
     if wanted == LATEST:
@@ -94,14 +94,6 @@ def find_run(root: Path, wanted: str = LATEST) -> str:
         # Which run made it is for the log of its prompt to say; the nearest run by its letters is none.
         hint = f"a version: `optimizer log {wanted.partition('@')[0]}` names its run; "
     raise UserError(f"no run {wanted[:80]!r} under {runs_folder(root)} ({hint}`optimizer runs` lists them)")
-
-
-def _ids(root: Path) -> list[str]:
-    folder = runs_folder(root)
-    if not folder.is_dir():
-        return []
-    found = [path.name for path in folder.iterdir() if (path / "run.sqlite").is_file()]
-    return sorted(name for name in found if RUN_ID.fullmatch(name))
 
 
 def _started(root: Path, run_id: str) -> float:

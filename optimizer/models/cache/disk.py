@@ -22,6 +22,7 @@ from optimizer.models.cache import folder as files
 from optimizer.models.cache.aside import Aside
 from optimizer.models.cache.claims import Claim, Claims
 from optimizer.models.cache.codec import TamperedRow, decode, encode
+from optimizer.models.cache.newest import Newest
 from optimizer.models.cache.table import Reading
 from optimizer.models.cache.writer import Writer
 from optimizer.results import Completion
@@ -77,19 +78,27 @@ class CompletionCache:
         self._closed = False
         self._writing: dict[str, asyncio.Future[BaseException | None]] = {}
         try:
-            gone = files.is_gone(folder)
             moved = files.prepare(folder)
+            lost = files.lost(folder)
             self._table = _open_table(folder)
             # A connection belongs to its thread: what opened the file need not be what writes it.
             self._table.close()
             self._reading = Reading(folder / files.DATABASE)
             self._claims = Claims(folder / files.CLAIMS)
+            self._newest = Newest(folder / files.NEWEST)
         except (sqlite3.Error, OSError) as error:
             raise self._fault("open", error) from error
         if moved is not None:
             self._restore(moved)
-        elif gone:
-            log.warning("cache: %s is gone; what it held is asked again", folder / files.DATABASE)
+        elif lost:
+            log.warning(
+                "cache damaged: the newest %d entries are gone from %s (was it deleted, or its -wal file?); they are "
+                "asked again",
+                lost,
+                folder / files.DATABASE,
+            )
+            self._note_newest()
+            self._table.close()
         self._writer = Writer(self._commit, self._table.close)
 
     @property
@@ -192,6 +201,7 @@ class CompletionCache:
                 f"DELETE FROM Cache WHERE rowid IN (SELECT place {_SURPLUS})", _limits(older_than, keep_bytes)
             )
             connection.commit()
+            self._newest.note(connection.execute("SELECT max(rowid) FROM Cache").fetchone()[0] or 0)
             connection.execute("VACUUM")
         return deleted.rowcount
 
@@ -205,6 +215,7 @@ class CompletionCache:
             with suppress(sqlite3.Error):
                 self._aside.tell(self.stats().entries)
         self._reading.close()
+        self._newest.close()
         self._claims.close()
 
     def __enter__(self) -> CompletionCache:
@@ -237,6 +248,7 @@ class CompletionCache:
             with self._table.transact():
                 for key, text in rows:
                     self._table.set(key, text)
+            self._note_newest()
         except diskcache.Timeout as error:
             # diskcache calls everything that keeps a transaction from beginning a timeout.
             raise error.__context__ or sqlite3.OperationalError("timeout") from None
@@ -244,6 +256,10 @@ class CompletionCache:
             # On a full disk SQLite has rolled back by itself, and diskcache fails when it does so again.
             began = error.__context__ if "cannot rollback" in str(error) else None
             raise began or error from None
+
+    def _note_newest(self) -> None:
+        (last,) = self._table._sql("SELECT max(rowid) FROM Cache").fetchone()
+        self._newest.note(last or 0)
 
     def _fault(self, what: str, error: BaseException | None) -> StoreError:
         if isinstance(error, sqlite3.Error) and files.is_damage(error):

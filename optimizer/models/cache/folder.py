@@ -18,6 +18,8 @@ from optimizer.readers import atomic
 
 DATABASE = "cache.db"
 CLAIMS = "claims"
+NEWEST = "newest"
+"""Holds the number of the newest row, so that the loss of the end of the file shows."""
 _COMPANIONS = ("-wal", "-shm")
 _MARK = "damaged"
 _LEAST_ROW = 100
@@ -53,9 +55,17 @@ def prepare(folder: Path) -> Path | None:
     return moved
 
 
-def is_gone(folder: Path) -> bool:
-    """True where a cache was, and its file is there no more."""
-    return (folder / CLAIMS).exists() and not any(path.exists() for path in _paths(folder))
+def lost(folder: Path) -> int:
+    """How many of the newest rows are there no more, as far as their numbers tell. Raises sqlite3.Error."""
+    try:
+        noted = int((folder / NEWEST).read_text(encoding="ascii")[:20])
+    except (OSError, ValueError):
+        return 0
+    with connect(folder) as connection:
+        if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'Cache'").fetchone() is None:
+            return noted
+        (last,) = connection.execute("SELECT max(rowid) FROM Cache").fetchone()
+    return max(noted - int(last or 0), 0)
 
 
 def _wait(database: Path) -> None:
