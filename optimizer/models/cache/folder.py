@@ -14,6 +14,7 @@ from pathlib import Path
 
 from optimizer import locked
 from optimizer.models.cache.codec import decode
+from optimizer.models.cache.newest import noted
 from optimizer.readers import atomic
 
 DATABASE = "cache.db"
@@ -57,15 +58,14 @@ def prepare(folder: Path) -> Path | None:
 
 def lost(folder: Path) -> int:
     """How many of the newest rows are there no more, as far as their numbers tell. Raises sqlite3.Error."""
-    try:
-        noted = int((folder / NEWEST).read_text(encoding="ascii")[:20])
-    except (OSError, ValueError):
+    known = noted(folder / NEWEST)
+    if not known:
         return 0
     with connect(folder) as connection:
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'Cache'").fetchone() is None:
-            return noted
+            return known
         (last,) = connection.execute("SELECT max(rowid) FROM Cache").fetchone()
-    return max(noted - int(last or 0), 0)
+    return max(known - int(last or 0), 0)
 
 
 def _wait(database: Path) -> None:

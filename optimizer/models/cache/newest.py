@@ -7,6 +7,7 @@ last would be gone without a word.
 from __future__ import annotations
 
 import os
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
@@ -23,8 +24,23 @@ class Newest:
     def note(self, row: int) -> None:
         """Write the number down; it need not be durable, since one that is too low does no harm."""
         with suppress(OSError):
-            os.pwrite(self._descriptor, f"{row:0{_DIGITS}}\n".encode("ascii"), 0)
+            os.pwrite(self._descriptor, _line(row), 0)
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._descriptor)
+
+
+def noted(path: Path) -> int:
+    """The number that a file holds; 0 where there is none, or the file is damaged."""
+    try:
+        line = path.read_bytes()[: _DIGITS + 10]
+        row = int(line[:_DIGITS])
+    except (OSError, ValueError):
+        return 0
+    return row if line == _line(row) else 0
+
+
+def _line(row: int) -> bytes:
+    digits = f"{row:0{_DIGITS}}".encode("ascii")
+    return digits + f" {zlib.crc32(digits):08x}\n".encode("ascii")
