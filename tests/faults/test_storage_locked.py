@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import signal
 import sqlite3
 import threading
 import time
@@ -223,7 +224,10 @@ def test_a_run_that_is_shown_while_it_goes_on_is_not_disturbed(tmp_path: Path) -
     with lab(tmp_path, rows=12, calls=120, concurrency=4, latency=0.05) as here:
         child = here.start()
         child.asks(20)
+        # It stands still for as long as it is looked at, wherever it is.
+        child.send(signal.SIGSTOP)
         shown = here.command("show", RUN, "--json")
+        child.send(signal.SIGCONT)
         assert shown.code == 0 and shown.json["status"] == "running"
         assert find_run(here.folder) == RUN
         here.check(child.end(), code=0, same=True)
