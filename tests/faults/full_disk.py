@@ -54,9 +54,6 @@ def _runs_into_it(here: Lab, files: dict[Path, bytes], what: str) -> None:
     assert {path: path.read_bytes() for path in files} == files, "what was there before is as it was"
     told = int(done.err.partition("run paused, ")[2].split()[0])
     assert len(here.meter.log) - here.concurrency <= told <= len(here.meter.log), done.err
-    again = here.run()
-    assert again.code == 7 and "no space left" in again.err, "it is full still"
-    assert again.seen - done.seen <= here.concurrency, "nothing is sent that cannot be kept"
 
 
 if __name__ == "__main__":

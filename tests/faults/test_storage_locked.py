@@ -6,11 +6,10 @@ import asyncio
 import contextlib
 import logging
 import os
-import signal
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,7 +21,7 @@ from optimizer.events import CallEnded, Event, RunEnded
 from optimizer.models.cache import CompletionCache
 from optimizer.readers.config import load_config
 from optimizer.results import Completion
-from optimizer.store import RunReader, find_run
+from optimizer.store import RunReader
 from tests.cli_case import cli
 from tests.faults.lab import RUN, lab
 
@@ -66,8 +65,8 @@ class Heart:
 class Locks:
     """A sink that locks a database when it sees an event, from a thread, until the wait for it was told and more."""
 
-    def __init__(self, database: Path, at: type[Event], number: int, seconds: float) -> None:
-        self._database, self._at, self._left, self._seconds = database, at, number, seconds
+    def __init__(self, database: Path, at: type[Event], number: int) -> None:
+        self._database, self._at, self._left = database, at, number
         self._thread = threading.Thread(target=self._hold)
         self._told = threading.Event()
         self._has = threading.Event()
@@ -88,10 +87,10 @@ class Locks:
             began = time.monotonic()
             self._told.wait(30.0)
             # Hold on for long enough that a loop which waits for it would be seen to.
-            threading.Event().wait(max(0.0, self._seconds - (time.monotonic() - began)))
+            threading.Event().wait(max(0.0, 2.5 * STALL - (time.monotonic() - began)))
 
     def tell(self, record: logging.LogRecord) -> bool:
-        if "database busy, waiting up to" in record.getMessage():
+        if self._has.is_set() and "database busy, waiting up to" in record.getMessage():
             self._told.set()
         return True
 
@@ -100,13 +99,22 @@ class Locks:
         return self._told.is_set()
 
 
-def run(root: Path, sink: Locks | None, run_id: str, *, resume: bool = False) -> tuple[Ended, float]:
+@contextlib.contextmanager
+def heard_by(sinks: Sequence[Locks]) -> Iterator[None]:
+    for sink in sinks:
+        locked.log.addFilter(sink.tell)
+    yield
+    for sink in sinks:
+        locked.log.removeFilter(sink.tell)
+
+
+def run(root: Path, sinks: Sequence[Locks], run_id: str, *, resume: bool = False) -> tuple[Ended, float]:
     async def main() -> tuple[Ended, float]:
         heart = Heart()
         beating = asyncio.create_task(heart.beat())
         config = load_config(root / "evals" / "example.yaml", {})
         order = Order(config=config, root=root, run_id=run_id, resume=resume)
-        ended = await execute(order, watch=() if sink is None else (sink,))
+        ended = await execute(order, watch=sinks)
         beating.cancel()
         return ended, heart.longest
 
@@ -120,39 +128,21 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    ("database", "at", "number"),
-    [
-        (Path("runs/a/run.sqlite"), CallEnded, 10),
-        (Path("runs/a/run.sqlite"), RunEnded, 1),
-        (CACHE, CallEnded, 10),
-    ],
-    ids=["run", "end of run", "cache"],
-)
 def test_the_loop_goes_on_while_another_program_holds_a_database(
-    workspace: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-    database: Path,
-    at: type[Event],
-    number: int,
+    workspace: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    run(workspace, None, "warm")  # what is imported on the way is imported
-    for path in (workspace / ".optimizer").rglob("cache.db"):
-        path.unlink()
+    run(workspace, (), "warm")  # what is imported on the way is imported
+    CACHE.unlink()
     monkeypatch.setattr(locked, "TELL_AFTER", 0.1)
-    sink = Locks(workspace / database, at, number, 2.5 * STALL)
-    logging.getLogger("optimizer").addFilter(sink.tell)
-    locked.log.addFilter(sink.tell)
-    try:
-        ended, stalled = run(workspace, sink, "a")
-        assert sink.end(), "the user was told"
-    finally:
-        locked.log.removeFilter(sink.tell)
-        logging.getLogger("optimizer").removeFilter(sink.tell)
+    base = workspace / "runs" / "a" / "run.sqlite"
+    sinks = (Locks(base, CallEnded, 10), Locks(workspace / CACHE, CallEnded, 30), Locks(base, RunEnded, 1))
+    with heard_by(sinks):
+        ended, stalled = run(workspace, sinks, "a")
+        assert all(sink.end() for sink in sinks), "the user was told"
     assert stalled < STALL
-    (told,) = [text for text in caplog.messages if "database busy" in text]
-    assert told.endswith(f"{database.name}: database busy, waiting up to 60 s")
+    told = [text.rpartition("/")[2] for text in caplog.messages if "database busy" in text]
+    names = ("cache.db", "run.sqlite", "run.sqlite")
+    assert sorted(told) == [f"{name}: database busy, waiting up to 60 s" for name in names]
     with RunReader(workspace, "warm") as first, RunReader(workspace, "a") as second:
         assert first.trials() == second.trials(), "no trial is lost"
     assert ended.outcome.verdict == "GAIN SHOWN"
@@ -160,16 +150,15 @@ def test_the_loop_goes_on_while_another_program_holds_a_database(
 
 def test_the_loop_goes_on_while_the_start_waits(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locked, "TELL_AFTER", 0.1)
-    before, _ = run(workspace, None, "a")
+    before, _ = run(workspace, (), "a")
     with contextlib.closing(sqlite3.connect("runs/a/run.sqlite", isolation_level=None)) as db:
         db.execute("DELETE FROM outcome")
-    for database in (Path("runs/a/run.sqlite"), CACHE):
-        sink = Locks(workspace / database, CallEnded, 0, 2.5 * STALL)
-        locked.log.addFilter(sink.tell)
-        sink.begin()
-        after, stalled = run(workspace, None, "a" if database != CACHE else "b", resume=True)
-        locked.log.removeFilter(sink.tell)
-        assert sink.end() and stalled < STALL
+    for database, run_id in ((Path("runs/a/run.sqlite"), "a"), (CACHE, "b")):
+        sink = Locks(workspace / database, CallEnded, 0)
+        with heard_by((sink,)):
+            sink.begin()
+            after, stalled = run(workspace, (), run_id, resume=True)
+            assert sink.end() and stalled < STALL
         assert after.outcome == before.outcome
 
 
@@ -218,16 +207,3 @@ def test_a_run_that_waits_for_ever_pauses_with_a_plain_line(tmp_path: Path) -> N
         assert "answers kept; go on with: optimizer run" in done.err
         assert busy.code == 0, "what is there can be read meanwhile"
         here.check(here.run(), code=0, says="verdict:", same=True)
-
-
-def test_a_run_that_is_shown_while_it_goes_on_is_not_disturbed(tmp_path: Path) -> None:
-    with lab(tmp_path, rows=12, calls=120, concurrency=4, latency=0.05) as here:
-        child = here.start()
-        child.asks(20)
-        # It stands still for as long as it is looked at, wherever it is.
-        child.send(signal.SIGSTOP)
-        shown = here.command("show", RUN, "--json")
-        child.send(signal.SIGCONT)
-        assert shown.code == 0 and shown.json["status"] == "running"
-        assert find_run(here.folder) == RUN
-        here.check(child.end(), code=0, same=True)

@@ -89,7 +89,7 @@ def test_no_copy_no_rewriting(number: int, monkeypatch: pytest.MonkeyPatch) -> N
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device", "run.sqlite.half")
 
-    monkeypatch.setattr(migrations.os, "replace", full)
+    monkeypatch.setattr("os.replace", full)
     before = Path("runs/stopped/run.sqlite").read_bytes()
     done = cli("run", "evals/example.yaml", "--run-id", "stopped", "--resume", "--mutator", "none")
     assert done.code == 7 and "no space left" in done.err, done.err

@@ -23,7 +23,7 @@ POOR = {
     "TERM": "dumb",
 }
 """As under cron on an old machine."""
-READING = ("show w", "failures w", "case note-01 w", "export json w", "log example", "runs", "show w --json")
+READING = ("show w", "failures w", "case note-01 w", "export json w", "log example")
 RUN = "run evals/example.yaml --run-id"
 
 

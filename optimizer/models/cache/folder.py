@@ -180,8 +180,10 @@ def _damaged(folder: Path) -> bool:
     try:
         with connect(folder) as connection:
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+            if suspect and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",):
+                return True
             _distrust_settings(connection)
-            return suspect and connection.execute("PRAGMA quick_check(1)").fetchone() != ("ok",)
+            return False
     except UnicodeDecodeError:
         # What SQLite tells of a damaged schema quotes it.
         return True
