@@ -208,5 +208,7 @@ def interrupted(folder: Path, after: int) -> None:
 
     arguments = ["run", "evals/example.yaml", "--run-id", RUN, "--resume", str(after)]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    done = subprocess.run([sys.executable, "-c", code, *arguments], cwd=folder, env=env, check=False)
-    assert done.returncode == 9
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=folder, env=env, check=False, capture_output=True
+    )
+    assert done.returncode == 9, done.stderr.decode()
