@@ -137,6 +137,11 @@ class Pace:
         self._shared = next(iter(self._by_hand.values())) if len(self._by_hand) == 1 else []
         self._told: dict[str, _Told] = {}
 
+    @property
+    def counts(self) -> bool:
+        """Whether any limit is known, so that calls have to be counted."""
+        return bool(self._by_hand or self._told)
+
     def hold(self, model: str, tokens: float, now: float) -> Hold | None:
         """What holds back a call of so many estimated tokens the longest; None where it may leave."""
         told = self._told.get(model)

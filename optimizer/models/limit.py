@@ -94,8 +94,7 @@ class Limit:
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request once it may leave. Raises ProviderError, without a request, once the run has to end."""
-        usage = estimate_usage(request)
-        tokens = usage.input_tokens + usage.output_tokens
+        tokens = _estimate(request) if self._pace.counts else 0.0
         episode, charged = await self._enter(request.model, tokens)
         said = hearing()
         sent = self._clock()
@@ -111,12 +110,17 @@ class Limit:
             self._answered(episode)
             return completion
         finally:
-            self._pace.settle(request.model, estimated=tokens, charged=charged, used=used)
+            if charged is not None:
+                self._pace.settle(request.model, estimated=tokens, charged=charged, used=used)
             self._hear(request.model, said)
             self._leave(episode)
 
-    async def _enter(self, model: str, tokens: float) -> tuple[int, float]:
-        """Wait for the turn, the end of any rest, a permit and the limits; the episode, and the tokens charged."""
+    async def _enter(self, model: str, tokens: float) -> tuple[int, float | None]:
+        """Wait for the turn, the end of any rest, a permit and the limits.
+
+        Returns the episode, and the tokens charged; None where no limit is known yet, and nothing is counted.
+        """
+        pace = self._pace
         async with self._door:
             while True:
                 self._health.check()
@@ -125,13 +129,13 @@ class Limit:
                     await self._sleep(pause)
                 elif not self._has_place():
                     await self._place()
-                elif (hold := self._pace.hold(model, tokens, now)) is not None and hold.seconds > TICK:
+                elif pace.counts and (hold := pace.hold(model, tokens, now)) is not None and hold.seconds > TICK:
                     await self._held(hold)
                 else:
                     break
             self._in_flight += 1
             self._fresh += 1
-            return self._episode, self._pace.take(model, tokens, now)
+            return self._episode, pace.take(model, tokens, now) if pace.counts else None
 
     def _has_place(self) -> bool:
         return self._in_flight < self.permits and self._fresh < self._health.room
@@ -202,6 +206,11 @@ class Limit:
     async def _tell(self, why: str, seconds: float) -> None:
         if self._sink is not None:
             await self._sink.record(Held(account=self._account, why=why, seconds=seconds))
+
+
+def _estimate(request: Request) -> float:
+    usage = estimate_usage(request)
+    return float(usage.input_tokens + usage.output_tokens)
 
 
 def _tokens(completion: Completion) -> float | None:
