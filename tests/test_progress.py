@@ -17,7 +17,7 @@ from optimizer.cli.interrupt import Interrupted, Stopper
 from optimizer.cli.progress import Display, elapsed, screen
 from optimizer.cli.tally import Tally
 from optimizer.errors import ErrorKind, UserError
-from optimizer.events import CallEnded, CallSaved, CallSent, ClustersFound, Decided, Event, Progress
+from optimizer.events import CallEnded, CallSaved, CallSent, ClustersFound, Decided, Event, Held, Progress
 from optimizer.failures import Cluster
 from optimizer.outcome import Phase, Role
 from optimizer.results import CallError
@@ -78,6 +78,24 @@ def test_calls_under_way_and_refusals_are_told() -> None:
     refused = CallError(kind=ErrorKind.RATE_LIMIT, message="slow down", status=429)
     tally = fed(Tally(), [sent("a"), sent("b"), sent("c"), CallEnded(call="c", error=refused)])
     assert ("  calls        3 sent, 2 under way, 1 failed (1 rate limited)", "") in screen("x", tally)
+
+
+def test_calls_that_are_held_back_say_why_and_until_when(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    why = "rate limited, concurrency 50 -> 35"
+    held = Held(account="api.example.com", why=why, seconds=12.0)
+    other = Held(account="127.0.0.1:8000", why="held by 500 requests a minute", seconds=0.2)
+    tally = fed(Tally(clock=clock), [held, other])
+    shown = [line for line, _ in screen("x", tally) if "waiting" in line]
+    assert shown == [
+        f"  waiting      api.example.com: {why}, resumes in 12 s",
+        "  waiting      127.0.0.1:8000: held by 500 requests a minute",
+    ]
+    clock.now += 12.5
+    assert tally.waits() == []
+    display = Display("triage", live=False, clock=clock)
+    display.begin([])
+    assert told(display, [held], capsys) == [f"  0:00  api.example.com: {why}, resumes in 12 s"]
 
 
 def test_a_rerun_tells_what_it_saved(capsys: pytest.CaptureFixture[str]) -> None:
