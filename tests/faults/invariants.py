@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import functools
+import json
 import os
 import re
 import tempfile
@@ -165,11 +167,12 @@ def _same_in_report(spent: Spending, told: dict[str, Any]) -> None:
 
 def no_secret(secret: str, *folders: Path) -> None:
     """E: no file holds the key, plain or in base64."""
-    bare = secret.encode()
+    shapes = (secret.encode(), base64.b64encode(secret.encode()), json.dumps(secret)[1:-1].encode())
     for folder in folders:
         for path in folder.rglob("*"):
             if path.is_file():
-                assert bare not in path.read_bytes(), f"the API key is in {path}"
+                text = path.read_bytes()
+                assert not any(shape in text for shape in shapes), f"the API key is in {path}"
 
 
 def same_as_without_faults(lab: Lab, run: str) -> None:
