@@ -18,7 +18,6 @@ def test_the_second_of_two_in_one_run_is_told_by_whom_it_is_in_use(tmp_path: Pat
         second = here.run()
         here.check(second, code=2, says=(f"error: run r is in use by pid {first.process.pid} since ", "--run-id"))
         assert [run["status"] for run in here.command("runs", "--json").json] == ["running"]
-        here.command("show", "r")
         killed = first.kill()
         owner = json.loads((here.folder / "runs" / "r" / "lock").read_text("utf-8"))
         assert owner["pid"] == first.process.pid, "the lock of a dead process stays, and is taken over"
