@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -54,12 +55,21 @@ def test_the_block_says_what_failed_and_goes_between_the_markers(
     page = tmp_path / "page.md"
     page.write_text(f"before\n{run.BEGIN}\nold\n{run.END}\nafter\n", "utf-8")
     monkeypatch.setattr(run, "PAGE", page)
-    told = run.Told(turns=5, counts=Counter(injected=1234, lost=1), failures=["x"])
+    told = run.Told(of=5, turns=5, counts=Counter(injected=1234, lost=1), failures=["x"])
     run.write(run.result({"good": told}))
     text = page.read_text("utf-8")
     assert text.startswith(f"before\n{run.BEGIN}\n") and text.endswith(f"{run.END}\nafter\n") and "old" not in text
     assert "faults injected: 1,234" in text and "calls lost: 1 " in text and "not as promised: 1\n" in text
     assert "| good | 5 | 0 | 0 | 1,234 | 0 |" in text
+
+
+def test_turns_that_there_was_no_time_for_are_told(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(2) as pool:
+        whole = run.soak(CASES[:1], pool, quick=False, jobs=2, root=tmp_path, seconds=60.0)["good"]
+        told = run.soak(CASES[:1], pool, quick=False, jobs=2, root=tmp_path, seconds=0.0)["good"]
+    assert (whole.turns, whole.counts["injected"]) == (5, 10)
+    assert told.turns < 5 and told.of == 5
+    assert f"| good | {told.turns} of 5 | " in run.result({"good": told})
 
 
 def test_the_files_of_cases_are_found(monkeypatch: pytest.MonkeyPatch) -> None:

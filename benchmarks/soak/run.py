@@ -18,8 +18,10 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from itertools import islice
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks.soak import cases
@@ -34,7 +36,10 @@ HEAD = ("case", "turns", "commands", "requests", "faults injected", "under way a
 class Told:
     """What a case came to."""
 
+    of: int = 0
+    """Turns that it should take."""
     turns: int = 0
+    """Turns that it took."""
     counts: Counter[str] = field(default_factory=Counter)
     failures: list[str] = field(default_factory=list)
 
@@ -59,27 +64,36 @@ def take(name: str, number: int, root: str, quick: bool = False) -> tuple[Counte
     return turn.counts, ""
 
 
-def soak(chosen: Sequence[Case], *, quick: bool, jobs: int, root: Path) -> dict[str, Told]:
-    """Take all turns, `jobs` at a time, and say how far it is."""
-    found = {case.name: Told() for case in chosen}
-    with ProcessPoolExecutor(jobs) as pool:
-        turns = {
-            pool.submit(take, case.name, number, str(root), quick): case.name
-            for case in chosen
-            for number in numbers(case, quick=quick)
-        }
-        for done, future in enumerate(as_completed(turns), start=1):
-            told = found[turns[future]]
-            counts, failure = future.result()
-            told.turns += 1
-            told.counts += counts
-            if failure:
-                told.failures.append(failure)
-                print(f"\n{failure}", flush=True)
-            if done % 10 == 0 or done == len(turns):
-                failed = sum(len(one.failures) for one in found.values())
-                print(f"{done} of {len(turns)} turns, {failed} failed", flush=True)
-    return found
+def soak(
+    chosen: Sequence[Case], pool: Executor, *, quick: bool, jobs: int, root: Path, seconds: float
+) -> dict[str, Told]:
+    """Take all turns, `jobs` at a time, and say how far it is; after so many seconds no turn is begun any more.
+
+    Turns of all cases are mixed, so that one that is stopped early has some of each.
+    """
+    found = {case.name: Told(of=len(numbers(case, quick=quick))) for case in chosen}
+    turns = [(case.name, number) for case in chosen for number in numbers(case, quick=quick)]
+    random.Random(0).shuffle(turns)
+    until = time.monotonic() + seconds
+    left = iter(turns)
+    taken: dict[Future[tuple[Counter[str], str]], str] = {}
+    while True:
+        for name, number in islice(left, jobs - len(taken) if time.monotonic() < until else 0):
+            taken[pool.submit(take, name, number, str(root), quick)] = name
+        if not taken:
+            return found
+        for future in wait(taken, return_when=FIRST_COMPLETED).done:
+            _note(found[taken.pop(future)], *future.result())
+            if (done := sum(one.turns for one in found.values())) % 10 == 0:
+                print(f"{done} of {len(turns)} turns", flush=True)
+
+
+def _note(told: Told, counts: Counter[str], failure: str) -> None:
+    told.turns += 1
+    told.counts += counts
+    if failure:
+        told.failures.append(failure)
+        print(f"\n{failure}", flush=True)
 
 
 def numbers(case: Case, *, quick: bool) -> list[int]:
@@ -95,7 +109,11 @@ def result(found: dict[str, Told]) -> str:
     counts = sum((told.counts for told in found.values()), Counter[str]())
     failed = sum(len(told.failures) for told in found.values())
     rows = [
-        [name, told.turns, *(told.counts[key] for key in ("commands", "requests", "injected", "under_way"))]
+        [
+            name,
+            told.turns if told.turns == told.of else f"{told.turns} of {told.of}",
+            *(told.counts[key] for key in ("commands", "requests", "injected", "under_way")),
+        ]
         for name, told in found.items()
     ]
     table = [HEAD, ["---"] * len(HEAD), *rows]
@@ -136,6 +154,7 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="a few turns of each case")
     parser.add_argument("--case", action="append", default=[], help="cases whose name holds this text; repeatable")
     parser.add_argument("--jobs", type=int, default=2, help="turns at once (2)")
+    parser.add_argument("--minutes", type=float, default=29.0, help="no turn is begun after so many (29)")
     parser.add_argument("--write", action="store_true", help="put the result into docs/reliability.md")
     parser.add_argument("--list", action="store_true", help="name the cases")
     chosen = parser.parse_args()
@@ -146,7 +165,8 @@ def main() -> int:
     os.nice(5)
     started = time.monotonic()
     root = Path(tempfile.mkdtemp(prefix="soak-"))
-    found = soak(wanted, quick=chosen.quick, jobs=chosen.jobs, root=root)
+    with ProcessPoolExecutor(chosen.jobs, get_context("spawn")) as pool:
+        found = soak(wanted, pool, quick=chosen.quick, jobs=chosen.jobs, root=root, seconds=60 * chosen.minutes)
     block = result(found)
     print(f"{block}\n\n{(time.monotonic() - started) / 60:.0f} minutes")
     failed = any(told.failures for told in found.values())
