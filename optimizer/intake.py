@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 
 from optimizer.config import Prefer, RunConfig
+from optimizer.context_window import check_lengths
 from optimizer.dataset import EvalSet, Split, canonical_json, groups_of
 from optimizer.errors import ConfigError, DataError
 from optimizer.events import Decided, Sink
@@ -129,6 +130,7 @@ def take_in(config: RunConfig, *, write: bool = True, spooled: bool = False) -> 
         shown(config.prompt),
         lambda unit: places(config.prompt, [(unit, None)]).get(unit, 0),
     )
+    odd += check_lengths(config, prompt, evalset.examples)
     warnings = (*ledger.warnings, *odd, *_shown_rows(config, prompt, evalset), *_idle_repeats(config, prompt))
     try:
         metrics = build_metrics(config.metrics, config.path.parent)

@@ -123,7 +123,21 @@ async def baseline(bench: Bench, seed: Prompt) -> RunState:
             },
         )
     )
+    if told := _constant([*train.scored.values(), *val.scored.values()]):
+        await bench.tell(Decided(kind="warning", round=0, reason=told))
     return RunState(seed=seed, baseline=champion, champion=champion, train=train)
+
+
+def _constant(scores: Sequence[float]) -> str:
+    """What to tell where every row scores the same; empty where some do not."""
+    if len(set(scores)) != 1:
+        return ""
+    if scores[0] == 1:
+        return "every row has full marks: no comparison can show a gain (add rows that are hard)"
+    return (
+        f"every row scores {scores[0]:.1%}: no comparison means anything while nothing tells one row from another "
+        "(look at an answer or two: does the metric give all of them the same?)"
+    )
 
 
 async def answered(bench: Bench, state: RunState) -> RunState:

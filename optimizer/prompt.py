@@ -15,7 +15,7 @@ from optimizer.dataset import Example, canonical_json, display
 from optimizer.errors import UserError
 
 _MARK = "<!-- keep -->"
-KEEP = re.compile(rf"[ \t]*{_MARK}[ \t]*(?=\r?\Z)")
+KEEP = re.compile(rf"(?<![ \t])[ \t]*{_MARK}[ \t]*(?=\r?\Z)")
 """A user's lock on a line; stripped when the prompt is rendered. A line of a CRLF file ends in `\\r`."""
 VARIABLE = re.compile(r"\{\{[ \t]*([A-Za-z_][A-Za-z0-9_]*)[ \t]*\}\}")
 """`{{ name }}`: a variable where `name` is declared, literal text where it is not."""

@@ -33,7 +33,20 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # 3 the steps, in order
     ("evaluator", "cluster", "mutate", "search", "attribute"),
     # 4 the whole
-    ("round", "rebase", "rethink", "choice", "prune", "loop", "ship", "intake", "marks", "build", "scored"),
+    (
+        "round",
+        "rebase",
+        "rethink",
+        "choice",
+        "prune",
+        "loop",
+        "ship",
+        "context_window",
+        "intake",
+        "marks",
+        "build",
+        "scored",
+    ),
     # 5 what is read of a run
     ("terminal", "report", "diff", "review", "gate", "frames", "export", "web"),
     # 6 the command line

@@ -129,3 +129,18 @@ def test_rows_without_a_target_run_under_a_metric_with_a_value(tmp_path: Path, e
     files = {"evals/x.jsonl": "".join(jsonl({"question": f"q {n}"}) for n in range(12))}
     write(tmp_path, endpoint, {**files, **settings("- contains", "- contains: Bob")})
     assert "warning: no row has 'expected': metrics need values of their own" in accepted(tmp_path, endpoint)[0].err
+
+
+@pytest.mark.parametrize(
+    ("metric", "told"),
+    [
+        ("length: {min_chars: 100000}", "every row scores 0.0%: no comparison means anything while nothing tells one"),
+        ("length: {min_chars: 1}", "every row has full marks: no comparison can show a gain (add rows that are hard)"),
+    ],
+)
+def test_a_metric_that_is_the_same_for_all_rows_is_told_of(
+    tmp_path: Path, endpoint: FakeServer, metric: str, told: str
+) -> None:
+    write(tmp_path, endpoint, settings("contains", metric))
+    done, _ = accepted(tmp_path, endpoint, "run", "evals/x.yaml")
+    assert f"warning: {told}" in done.err

@@ -30,11 +30,31 @@ def list_price(spec: ModelSpec) -> Price | None:
     if spec.base_url is not None and urlsplit(spec.base_url).hostname != OPENAI_HOST:
         return None
     table = _table()
-    for name in (spec.name, spec.model, spec.name.removeprefix("litellm/")):
+    for name in _names(spec):
         price = _read(table.get(name))
         if price is not None:
             return price
     return None
+
+
+def context_window(spec: ModelSpec) -> int | None:
+    """Tokens that a model takes in one request; None where it is not known.
+
+    An endpoint of one's own and the stand-in have no known window.
+    """
+    if spec.stand_in or (spec.base_url is not None and urlsplit(spec.base_url).hostname != OPENAI_HOST):
+        return None
+    for name in _names(spec):
+        entry = _table().get(name)
+        window = entry.get("max_input_tokens") if isinstance(entry, Mapping) else None
+        if type(window) is int and window > 0:
+            return window
+    return None
+
+
+def _names(spec: ModelSpec) -> tuple[str, ...]:
+    """Names by which the table may know a model."""
+    return spec.name, spec.model, spec.name.removeprefix("litellm/")
 
 
 def known_prices(specs: Iterable[ModelSpec]) -> dict[str, Price]:

@@ -11,6 +11,8 @@ from typing import Any
 from optimizer.readers.base import CAPS, Caps, Findings, RawRow
 from optimizer.readers.document import Place, dotted
 
+_LESS = "leave some of them out"
+
 
 @dataclass(frozen=True, slots=True)
 class Flaw:
@@ -20,6 +22,8 @@ class Flaw:
     """What is wrong."""
     fix: str
     """What to do."""
+    ends: bool = False
+    """Whether reading ends here: each further row could cost as much again."""
 
 
 def decoder(caps: Caps = CAPS) -> json.JSONDecoder:
@@ -72,7 +76,7 @@ def flaws(value: Any, caps: Caps = CAPS) -> Iterator[tuple[str, Flaw]]:
         place, inner = found
         seen += 1
         if seen > caps.values:
-            yield dotted(place[:3]) + "...", Flaw(f"more than {caps.values:,} values", "leave some of them out")
+            yield dotted(place[:3]) + "...", Flaw(f"more than {caps.values:,} values", _LESS, ends=True)
             return
         if isinstance(inner, str):
             if not _encodable(inner):
@@ -121,4 +125,6 @@ def row(value: Any, line: int, caps: Caps, found: Findings) -> RawRow | None:
     for place, flaw in flaws(value, caps):
         found.add(line, place, flaw.problem, flaw.fix)
         flawed = True
+        if flaw.ends:
+            found.check()
     return None if flawed else RawRow(values=value, line=line)
