@@ -123,8 +123,8 @@ async def baseline(bench: Bench, seed: Prompt) -> RunState:
             },
         )
     )
-    if told := _constant([*train.scored.values(), *val.scored.values()]):
-        await bench.tell(Decided(kind="warning", round=0, reason=told))
+    if alike := _constant([*train.scored.values(), *val.scored.values()]):
+        await bench.tell(Decided(kind="warning", round=0, reason=alike))
     return RunState(seed=seed, baseline=champion, champion=champion, train=train)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Annotated, Any
 
 import typer
@@ -35,8 +36,9 @@ def _everything(
         out.without_pager()
 
 
+@functools.cache
 def command() -> Any:
-    """The command line, ready to be called with arguments."""
+    """The command line, ready to be called with arguments. Made once: a program may run many commands."""
     # Without markup modes typer loads no rich, and the help is there in a moment.
     app = typer.Typer(
         help=HELP,

@@ -91,5 +91,7 @@ def one_line(text: str, secrets: Iterable[str] = ()) -> str:
     # Before it is cut, since half a key is not known for one any more.
     text = Scrubber().values(text)
     text = _INNARDS.sub("", _KEY_LIKE.sub("[key]", _CONTROL.sub(" ", text)))
+    if not text.isprintable():
+        text = "".join(sign if sign.isprintable() else " " for sign in text)
     text = " ".join(text.split())
     return text if len(text) <= LONGEST_MESSAGE else text[: LONGEST_MESSAGE - 3] + "..."

@@ -230,7 +230,8 @@ def _read(reply: Any, latency: float) -> Completion:
     message = getattr(choices[0], "message", None)
     text = getattr(message, "content", None)
     text = text if isinstance(text, str) else ""
-    finish = getattr(choices[0], "finish_reason", None) or "stop"
+    finish = getattr(choices[0], "finish_reason", None)
+    finish = finish if isinstance(finish, str) and finish else "stop"
     if not text and (refusal := _refusal(message)):
         text, finish = refusal, "content_filter"
     return Completion(text=text, usage=usage, latency=latency, finish_reason=finish)

@@ -217,7 +217,8 @@ def _text(
         return f"it is longer than one line of {MOST_CHARACTERS} characters"
     if told := _unsafe(text, prompt):
         return told
-    old = prompt.line(edit.target).content if edit.target else ""
+    # A line that is added has no target; one that names one all the same is refused where it would be made.
+    old = next((line.content for line in prompt.lines if line.id == edit.target), "")
     if not variables_of(text, prompt) <= variables_of(old, prompt):
         return "it repeats a variable of the prompt"
     if any(run in copied for run in _runs(text)):
