@@ -116,9 +116,8 @@ docs: $(VENV)/.dev ## Build the documentation into site/
 command-pages: $(VENV)/.dev ## Write docs/commands/ anew, and what the commands shown in docs/ print
 	@$(BIN)/python scripts/command_pages.py
 
-fuzz: $(VENV)/.dev ## Hold what is written for other programs against texts that are made to break it
-	@$(BIN)/python benchmarks/fuzz_configs.py
-	@$(BIN)/python benchmarks/fuzz_exports.py
+fuzz: $(VENV)/.dev ## Feed every reader and writer with random and spoilt input for ten minutes, and count what broke
+	@$(BIN)/python -m benchmarks.fuzz.run --write
 
 soak: $(VENV)/.dev ## Kill, stop, starve and cut off runs for half an hour, and count what was lost (QUICK=1: a minute)
 	@$(BIN)/python -m benchmarks.soak.run $(if $(QUICK),--quick,--write) --jobs $(JOBS)
