@@ -140,6 +140,14 @@ def test_a_negated_function_has_a_reason(tmp_path):
     assert score.reason == '"checks.py:f" holds, which it must not'
 
 
+def test_a_process_imports_what_we_import_now(tmp_path, monkeypatch):
+    scored(check(tmp_path, "return 1"), "x")
+    (tmp_path / "later_checks.py").write_text("import os\ndef f(c): return os.getcwd() == c.output\n", encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    assert scored(built("python", "later_checks:f"), str(tmp_path)).passed
+
+
 def test_a_module_is_named_by_its_import_name():
     with pytest.raises(ModelError, match="raised TypeError"):
         scored(built("python", "json:loads"), "x")

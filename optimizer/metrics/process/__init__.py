@@ -154,7 +154,7 @@ class Pool:
 
     def _take(self) -> Child:
         with self._lock:
-            gone = [child for child in self._free if not child.is_alive()]
+            gone = [child for child in self._free if not child.is_fit()]
             self._free = [child for child in self._free if child not in gone]
             child = self._free.pop() if self._free else None
             if child is not None:

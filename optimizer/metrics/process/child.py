@@ -37,6 +37,8 @@ class Child:
     """Our end of its socket."""
     owner: int = field(default_factory=os.getpid)
     """Process that started it: a copy of us must neither ask nor kill it."""
+    paths: list[str] = field(default_factory=lambda: [_folder(), *sys.path])
+    """Our working folder, and where we imported from, when it was started: what it has, too."""
     greeted: bool = False
     """Whether it said that it listens."""
     asked: int = 0
@@ -44,9 +46,10 @@ class Child:
     done: set[Hashable] = field(default_factory=set)
     """What is done once by each process, and was."""
 
-    def is_alive(self) -> bool:
-        """Whether it runs, and is ours."""
-        return self.owner == os.getpid() and self.process.poll() is None
+    def is_fit(self) -> bool:
+        """Whether it runs, is ours, and imports what we would import now."""
+        here = self.paths[0] == _folder() and self.paths[1:] == sys.path
+        return here and self.owner == os.getpid() and self.process.poll() is None
 
     async def greeting(self) -> bytes:
         """Wait until it listens. Raises Ended."""
@@ -118,6 +121,14 @@ class Child:
             raise Ended(f"ended its process (exit code {code})")
         names = {one.value: one.name for one in signal.Signals}
         raise Ended(f"crashed its process ({names.get(-code, f'signal {-code}')})")
+
+
+def _folder() -> str:
+    """The working folder; empty where it is gone."""
+    try:
+        return os.getcwd()
+    except OSError:
+        return ""
 
 
 def start(environ: Mapping[str, str]) -> Child:
