@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
+from aiohttp import web
 
 from optimizer.budget import Budget
 from optimizer.config import BudgetSpec
@@ -14,10 +15,13 @@ from optimizer.errors import ErrorKind, ModelError, ProviderError
 from optimizer.events import Recording
 from optimizer.models.base import Model, Request
 from optimizer.models.gate import Terms, gate
+from optimizer.models.headers import hearing
 from optimizer.models.litellm import open_litellm
 from optimizer.models.openai import open_openai
+from optimizer.pace import Heard, Left
 from optimizer.prompt import Message
 from optimizer.testing.faults import Fault, always, parse_fault, refuse
+from optimizer.testing.replies import completion
 from optimizer.testing.server import FakeServer
 
 WAYS = ("built-in", "litellm")
@@ -109,3 +113,40 @@ def test_an_answer_that_would_come_again_is_paid_once(way, form, kind, monkeypat
 def test_a_wait_of_hours_pauses_the_run_and_says_how_long(way, form, monkeypatch):
     sent, error = attempts(way, parse_fault(form), 5, monkeypatch)
     assert sent == 1 and isinstance(error, ProviderError) and "it asks for a wait of " in str(error)
+
+
+LIMITS = {
+    "x-ratelimit-limit-requests": "500",
+    "x-ratelimit-remaining-requests": "499",
+    "x-ratelimit-reset-requests": "120ms",
+    "x-ratelimit-remaining-tokens": "plenty",
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("status", [200, 429])
+def test_what_a_reply_says_of_limits_is_heard(way, status, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-none-of-your-business")
+
+    async def answer(request: web.Request) -> web.Response:
+        body = completion(await request.json(), "fine") if status == 200 else {"error": {"message": "slow down"}}
+        return web.json_response(body, status=status, headers=LIMITS)
+
+    async def main() -> list[Heard]:
+        app = web.Application()
+        app.router.add_post("/v1/chat/completions", answer)
+        runner = web.AppRunner(app)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        try:
+            async with opened(way, f"http://127.0.0.1:{runner.addresses[0][1]}/v1") as provider:
+                said = hearing()
+                name = "openai/offline" if way == "litellm" else "offline"
+                request = Request(provider="openai", model=name, messages=(Message(role="user", content="Who?"),))
+                with suppress(ModelError):
+                    await provider.complete(request)
+                return said
+        finally:
+            await runner.cleanup()
+
+    assert asyncio.run(main()) == [Heard(requests=Left(left=499, limit=500, reset=0.12))]
