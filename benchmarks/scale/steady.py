@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,8 @@ GROWTH = 1.1
 """Most that memory may grow after that."""
 LOOSE = 4
 """Descriptors and threads that come and go: a connection that is opened anew, a thread of the interpreter's pool."""
+CONCURRENCY = 64
+"""Connections come and go with the calls under way, and are never more than these."""
 SPLITS = "splits: {train: 0.5, val: 0.499, test: 0.001}\n"
 
 
@@ -51,6 +54,8 @@ class Look:
     memory: float
     """Resident MB."""
     descriptors: int
+    """Open ones that are no connections."""
+    connections: int
     """Open ones."""
     threads: int
     """Of the process."""
@@ -61,11 +66,13 @@ def look(process: int, server: Server) -> Look | None:
     folder = Path("/proc") / str(process)
     try:
         told = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines() if ":" in line)
-        descriptors = len(list((folder / "fd").iterdir()))
+        links = [os.readlink(link) for link in (folder / "fd").iterdir()]
+        connections = sum(link.startswith("socket:") for link in links)
         return Look(
             calls=server.stats()["seen"],
             memory=int(told["VmRSS"].split()[0]) / 1024,
-            descriptors=descriptors,
+            descriptors=len(links) - connections,
+            connections=connections,
             threads=int(told["Threads"]),
         )
     except (OSError, KeyError):
@@ -102,6 +109,7 @@ def findings(looks: Sequence[Look], facts: dict[str, Any], seen: dict[str, Any],
         "memory when warm": max((one.memory for one in warm), default=0.0),
         "most memory after": max((one.memory for one in after), default=0.0),
         "descriptors": (max((o.descriptors for o in warm), default=0), max((o.descriptors for o in after), default=0)),
+        "connections": max((one.connections for one in looks), default=0),
         "threads": (max((o.threads for o in warm), default=0), max((o.threads for o in after), default=0)),
         "unclosed": err.lower().count("unclosed"),
     }
@@ -112,6 +120,8 @@ def objections(told: dict[str, Any]) -> list[str]:
     wrong = [f"{told[name]} {name}" for name in ("lost", "errors", "answered twice", "unclosed") if told[name]]
     if told["most memory after"] > GROWTH * told["memory when warm"]:
         wrong.append(f"memory grew from {told['memory when warm']:.0f} to {told['most memory after']:.0f} MB")
+    if told["connections"] > CONCURRENCY + LOOSE:
+        wrong.append(f"{told['connections']} connections for {CONCURRENCY} calls under way")
     for name in ("descriptors", "threads"):
         before, after = told[name]
         if after > before + LOOSE:
@@ -123,7 +133,7 @@ def run(calls: int) -> tuple[dict[str, Any], list[str]]:
     """Ask for so many rows: the figures, and what is not as it should be."""
     with serving(faults=FAULTS) as server, tempfile.TemporaryDirectory() as made:
         folder = Path(made)
-        eval_file = make(folder, calls, server.base_url, more=SPLITS)
+        eval_file = make(folder, calls, server.base_url, concurrency=CONCURRENCY, more=SPLITS)
         looks, code = watch(folder, eval_file, server)
         err = (folder / "stderr").read_text()
         if code != 0:

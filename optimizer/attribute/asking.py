@@ -133,6 +133,8 @@ class Desk:
     """Fingerprint -> the prompt that it came from by a drop, and the rows that the lines that went can touch."""
     told: set[str] = field(default_factory=set)
     """Fingerprints of candidates that the sink knows of."""
+    variants: dict[tuple[str, int], Prompt] = field(default_factory=dict)
+    """(fingerprint, number) -> the same prompt with a line that says nothing."""
 
     @property
     def left(self) -> int:
@@ -150,22 +152,24 @@ class Desk:
 
     def cost(self, jobs: Iterable[Job]) -> int:
         """Requests that jobs would add to the plan."""
-        return len(self.bench.plan.fresh({key for job in jobs for key in self._keys(*job)}))
+        return len(self._fresh(jobs))
+
+    def _fresh(self, jobs: Iterable[Job]) -> set[str]:
+        return self.bench.plan.fresh({key for job in jobs for key in self._keys(*job)})
 
     def affordable(
         self, wanted: Sequence[tuple[Removal, Sequence[Example]]]
     ) -> list[tuple[Removal, Sequence[Example]]]:
         """Those that the reserve can pay for, in the order given; enough is left to ask each row again."""
         chosen: list[tuple[Removal, Sequence[Example]]] = []
-        jobs: list[Job] = []
-        again = 0
+        asked: set[str] = set()
+        again, left = 0, self.left
         for removal, rows in wanted:
-            more = self.jobs(removal, rows)
+            together = asked | self._fresh(self.jobs(removal, rows))
             once_more = again + self.bench.evaluator.requests(rows)
-            if self.cost([*jobs, *more]) + once_more <= self.left:
+            if len(together) + once_more <= left:
                 chosen.append((removal, rows))
-                jobs += more
-                again = once_more
+                asked, again = together, once_more
         return chosen
 
     def jobs(self, removal: Removal, rows: Sequence[Example]) -> list[Job]:
@@ -231,10 +235,14 @@ class Desk:
         rows = self.rows
         chosen: list[tuple[Removal, Example]] = []
         jobs: list[tuple[Prompt, str, Sequence[Example]]] = []
+        asked: set[str] = set()
+        left = self.left
         for removal, key in wanted:
-            more = [(variant(side, number), AGAIN, [rows[key]]) for side in self._losers(removal, rows[key])]
-            if self.cost([(prompt, asked) for prompt, _, asked in (*jobs, *more)]) <= self.left:
+            more = [(self.variant(side, number), AGAIN, [rows[key]]) for side in self._losers(removal, rows[key])]
+            together = asked | self._fresh([(prompt, one) for prompt, _, one in more])
+            if len(together) <= left:
                 jobs += more
+                asked = together
                 chosen.append((removal, rows[key]))
         if jobs:
             await self.ask(jobs, chosen[0][0].whole)
@@ -242,6 +250,11 @@ class Desk:
             seen = self.read(removal, row, number, removal.counts(row))
             if seen is not None:
                 removal.seen[row.id] = seen
+
+    def variant(self, prompt: Prompt, number: int) -> Prompt:
+        """`variant`, made once."""
+        known = self.variants.get((prompt.fingerprint, number))
+        return known or self.variants.setdefault((prompt.fingerprint, number), variant(prompt, number))
 
     def _losers(self, removal: Removal, row: Example) -> list[Prompt]:
         """The sides that lost on a metric that counts."""
@@ -283,7 +296,7 @@ class Desk:
 
     def _answers(self, prompt: Prompt, row: Example, number: int) -> list[Mapping[str, float]]:
         """Metric -> part of the score, of a prompt's first answer and of those after it that are no errors."""
-        again = [variant(prompt, time) for time in range(1, number + 1)]
+        again = [self.variant(prompt, time) for time in range(1, number + 1)]
         more = [_parts(self.result(one, row)) for one in again if self.is_known(one, row)]
         return [_parts(self.result(prompt, row)), *(parts for parts in more if parts)]
 
