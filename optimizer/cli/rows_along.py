@@ -46,13 +46,13 @@ def _named(splits: str) -> frozenset[Split]:
 
 
 def _suite(run: str, splits: frozenset[Split]) -> Suite:
-    import yaml
-
     from optimizer.export.promptfoo import Suite
     from optimizer.metrics import metric_key
+    from optimizer.readers.document import parse
 
     with find.opened(run) as reader:
-        asked = yaml.safe_load(reader.config_text)
+        # A run folder may be somebody else's: the strict reader, which knows no aliases.
+        asked = parse(reader.config_text, Path("config.yaml")).data
         rows = tuple((one.example, one.split) for one in reader.examples() if one.split in splits)
     specs = [MetricSpec(**entry) for entry in asked["metrics"]]
     return Suite(rows=rows, metrics={metric_key(spec): spec for spec in specs}, root=Path(asked["path"]).parent)

@@ -77,7 +77,6 @@ def test_no_command_obeys_a_tampered_row(
         assert done.code in (0, 2) and "Traceback" not in done.err, (command, done.err)
     assert not (tmp_path / "ran").exists(), "code of a row was run"
     assert victim.exists(), "a file was deleted for a row"
-    assert cli("eval", "evals/example.yaml", "--json").json["splits"] == again.json["splits"]
 
 
 def test_a_trigger_or_a_view_in_the_file_reaches_no_file(

@@ -173,7 +173,7 @@ def nonsense(asked: Asked) -> Reply:
 def test_what_ends_a_run_quotes_no_key(workspace: Path, answer: Any) -> None:
     with provider(answer) as served:
         flags = ["--model", "openai/canary", "--base-url", served.url, "--concurrency", "2"]
-        runs = [["run", "evals/example.yaml", *flags], ["show"], ["runs", "--json"], ["failures"]]
+        runs = [["run", "evals/example.yaml", *flags], ["runs", "--json"]]
         codes, done = commands(runs, workspace, bare(**KEYS), before=QUICK)
     assert codes[0] == 6, done.err
     assert leaks((done.out + done.err).encode()) == [] and found_in(workspace) == []
@@ -217,8 +217,8 @@ def test_an_interrupt_tells_no_key(workspace: Path) -> None:
 def test_a_prompt_that_holds_a_key_is_refused_before_any_request(workspace: Path) -> None:
     prompt = workspace / "prompts/example/v1.yaml"
     prompt.write_text(prompt.read_text("utf-8").replace("bakery", f"bakery ({KEY})"), "utf-8")
-    codes, done = commands([["run", "evals/example.yaml"], ["eval", "evals/example.yaml"]], workspace, bare(**KEYS))
-    assert codes == [2, 2]
+    codes, done = commands([["run", "evals/example.yaml"]], workspace, bare(**KEYS))
+    assert codes == [2]
     assert "prompts/example/v1.yaml: holds the value of OPENAI_API_KEY (take it out" in done.err
     assert leaks(done.err.encode()) == [] and not (workspace / "runs").exists()
 

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from optimizer.cli.endpoints import endpoints
+from optimizer.cli.overrides import param
 from optimizer.config import ModelSpec
-from optimizer.errors import ConfigError
+from optimizer.errors import ConfigError, UserError
 from optimizer.readers.config import load_config
 from optimizer.readers.prompts import load_prompt
 from tests.cli_case import Done, cli
@@ -114,6 +115,8 @@ def test_the_slow_path_reaches_its_endpoint_alone_and_follows_no_redirect(worksp
     assert all(f"or 127.0.0.1:{port} ({base})" in done.err for base, _, _ in SLOW.values())
     sent = {header for one in first.asked for header in one.headers.items()}
     assert {(header, env[key]) for _, key, header in SLOW.values()} <= sent
+    written = [path.read_bytes() for path in workspace.rglob("*") if path.is_file()]
+    assert not any(b"canary-" in text for text in [done.out.encode(), done.err.encode(), *written]), "a key was told"
 
 
 def test_the_fast_path_follows_no_redirect(workspace: Path) -> None:
@@ -224,8 +227,8 @@ def test_parameters_steer_nothing(workspace: Path, name: str, value: object) -> 
     version.write_text(f"{version.read_text('utf-8')}params: {line}\n", "utf-8")
     with pytest.raises(Exception, match=r"no parameter of a call|no name of a region"):
         load_prompt(version)
-    done = cli("eval", "evals/example.yaml", "--param", f"{name}={json.dumps(value)}")
-    assert done.code == 2 and ("no parameter of a call" in done.err or "no name of a region" in done.err)
+    with pytest.raises(UserError, match=r"no parameter of a call|no name of a region"):
+        param(f"{name}={json.dumps(value)}")
 
 
 @pytest.mark.parametrize(
