@@ -48,8 +48,8 @@ def test_the_page_takes_ratios_turn_by_turn() -> None:
         "bare-50": [cell(1000.0)],
     }
     text = report.page(Found(cells=cells), rows=2, longer=3, in_flight=4, repeats=3)
-    assert "| DSPy | 6 x | 7.0 (5.0 to 7.0) x | met |" in text
-    assert "| bare aiohttp | 0.75 x | 0.70 (0.70 to 0.70) x | **missed** |" in text
+    assert "| DSPy | 6 x | 7.0 (5.0 to 7.0) x | met | 1.0 x |" in text
+    assert "| bare aiohttp | 0.75 x | 0.70 (0.70 to 0.70) x | **missed** | 1.00 x |" in text
     assert "at most 0.5 ms wanted: 0.40 ms at 20 ms a call (met)" in text
 
 

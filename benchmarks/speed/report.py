@@ -64,21 +64,27 @@ def table(cells: dict[str, list[Cell]], names: Sequence[str]) -> str:
         if name in cells:
             turns = cells[name]
             rate = spread([one.took.rows / one.took.wall for one in turns], ",.0f")
-            cpu = spread([1000 * one.took.cpu / one.took.rows for one in turns], ".2f")
-            lines.append(f"| {NAMES[name]} | {rate} | {cpu} | {turns[-1].requests:,} | {turns[-1].peak} |")
+            cost = spread(cpu(turns), ".2f")
+            lines.append(f"| {NAMES[name]} | {rate} | {cost} | {turns[-1].requests:,} | {turns[-1].peak} |")
     return "\n".join(lines)
 
 
 def goals(cells: dict[str, list[Cell]], wanted: Sequence[tuple[str, str, float, str]]) -> str:
     """What was to be reached, and whether it was."""
-    lines = ["| rate against | wanted | is | |", "|---|---:|---:|---|"]
+    lines = ["| rate against | wanted | is | | CPU a row, theirs by ours |", "|---|---:|---:|---|---:|"]
     for ours, theirs, least, name in wanted:
         if ours in cells and theirs in cells:
             found = ratios(cells[ours], cells[theirs])
             form = ".2f" if least < 1 else ".1f"
             met = "met" if statistics.median(found) >= least else "**missed**"
-            lines.append(f"| {name} | {least:g} x | {spread(found, form)} x | {met} |")
+            cost = statistics.median(cpu(cells[theirs])) / statistics.median(cpu(cells[ours]))
+            lines.append(f"| {name} | {least:g} x | {spread(found, form)} x | {met} | {cost:{form}} x |")
     return "\n".join(lines) if len(lines) > 2 else ""
+
+
+def cpu(turns: Sequence[Cell]) -> list[float]:
+    """CPU milliseconds a row."""
+    return [1000 * one.took.cpu / one.took.rows for one in turns]
 
 
 def ratios(ours: Sequence[Cell], theirs: Sequence[Cell]) -> list[float]:
@@ -94,8 +100,8 @@ def cpu_goal(cells: dict[str, list[Cell]], names: Sequence[str]) -> str:
     said = []
     for name in names:
         if name in cells:
-            cost = statistics.median(1000 * one.took.cpu / one.took.rows for one in cells[name])
-            bare = [1000 * one.took.cpu / one.took.rows for one in cells[name.replace("ours", "bare")]]
+            cost = statistics.median(cpu(cells[name]))
+            bare = cpu(cells[name.replace("ours", "bare")])
             latency = 50 if name.endswith("50") else 20
             met = "met" if cost <= CPU_TARGET else "**missed**"
             said.append(
