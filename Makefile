@@ -20,7 +20,7 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --generat
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint types unit test-loaders format setup lock bench bench-clients bench-clusters bench-demo bench-imports bench-lines bench-review bench-scale bench-speed bench-stats docs command-pages fuzz picture soak clean
+.PHONY: help demo test lint types unit test-loaders format setup lock bench bench-clients bench-clusters bench-demo bench-imports bench-lines bench-metrics bench-review bench-scale bench-speed bench-stats docs command-pages fuzz picture soak clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' Makefile
@@ -88,6 +88,9 @@ bench-demo: $(VENV)/.dev ## Time the demo from start to end, beside what it cann
 
 bench-imports: $(VENV)/.dev ## Time the import of every dependency
 	@$(BIN)/python benchmarks/imports.py
+
+bench-metrics: $(VENV)/.dev ## Time a trivial metric of each kind, those in processes of their own among them
+	@$(BIN)/python benchmarks/metrics.py
 
 bench-lines: $(VENV)/.dev ## Hold the worth of lines against the truth, in worlds that have one
 	@$(BIN)/python benchmarks/line_worth/study.py --write

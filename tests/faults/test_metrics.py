@@ -12,10 +12,11 @@ from optimizer import Result, evaluate
 from optimizer.errors import ErrorKind
 from tests.faults.lab import CANARY, Lab, lab
 
+LATE = "did not end within 3 s"
 FAULTS: dict[str, tuple[str, str]] = {
     "raises": ("raise KeyError('x')", "raised KeyError at checks.py line"),
-    "sleeps": ("time.sleep(600)", "did not end within 2 s"),
-    "holds the interpreter": ("re.match('(a+)+$', 'a' * 60 + '!')", "did not end within 2 s"),
+    "sleeps": ("time.sleep(600)", LATE),
+    "holds the interpreter": ("re.match('(a+)+$', 'a' * 60 + '!')", LATE),
     "exits": ("os._exit(3)", "ended its process (exit code 3)"),
     "exits politely": ("sys.exit(0)", "raised SystemExit at checks.py line"),
     "nan": ("return float('nan')", "gave not a number"),
@@ -71,15 +72,22 @@ def source(bodies: list[str], folder: Path) -> str:
     for number, body in enumerate(bodies):
         lines = "\n".join(f"    {line}" for line in body.splitlines())
         functions.append(f"def do_{number}(context):\n{lines}\n")
-    choose = "def score(context):\n    return globals()['do_' + context.example.id.rpartition('-')[2]](context)\n"
+    late = {number for number, (_, says) in enumerate(FAULTS.values()) if says == LATE}
+    choose = (
+        "def row(context):\n    return int(context.example.id.rpartition('-')[2])\n\n"
+        "def do(context):\n    return globals()[f'do_{row(context)}'](context)\n\n"
+        f"LATE = {late}\n\n"
+        "def hang(context):\n    return do(context) if row(context) in LATE else 1\n\n"
+        "def score(context):\n    return 1 if row(context) in LATE else do(context)\n"
+    )
     return f"{head}HERE = {str(folder)!r}\n\n{choose}\n" + "\n".join(functions)
 
 
-def with_metric(here: Lab, text: str, *, settings: str = "", required: bool = True) -> None:
+def with_metric(here: Lab, text: str, *, name: str = "score", settings: str = "", required: bool = True) -> None:
     """Put a function into the eval set as one more metric."""
     (here.folder / "evals" / "checks.py").write_text(text, encoding="utf-8")
     config = here.eval_file.read_text("utf-8")
-    metric = f"  - python: {{function: 'checks.py:score'{settings}, required: {str(required).lower()}}}\n"
+    metric = f"  - python: {{function: 'checks.py:{name}'{settings}, required: {str(required).lower()}}}\n"
     here.eval_file.write_text(config.replace("splits:", f"{metric}splits:"), "utf-8")
 
 
@@ -113,7 +121,9 @@ def test_every_fault_of_a_metric_is_the_error_of_its_row_alone(tmp_path: Path, m
     with lab(tmp_path, rows=len(bodies), concurrency=8) as here:
         named(here)
         without = scored(here)
-        with_metric(here, source(bodies, here.folder), settings=", deadline: 2, memory: 400")
+        # On a busy machine all but the two that wait take their time.
+        with_metric(here, source(bodies, here.folder), name="hang", settings=", deadline: 3")
+        with_metric(here, source(bodies, here.folder), settings=", deadline: 100, memory: 400")
         results = scored(here)
         assert len(here.meter.log) == len(bodies)
         for number, (what, (_, says)) in enumerate(FAULTS.items()):
@@ -124,14 +134,14 @@ def test_every_fault_of_a_metric_is_the_error_of_its_row_alone(tmp_path: Path, m
             result = results[f"r-{number}"]
             assert result.error is None, f"{what}: {result.error}"
             assert (result.scores[-1].value, result.scores[-1].reason) == (value, reason), what
-            assert result.scores[:-1] == without[f"r-{number}"].scores
+            assert result.scores[:-2] == without[f"r-{number}"].scores
         for left in ("forked", "started"):
             assert not alive(int((here.folder / left).read_text(encoding="utf-8"))), left
 
 
 def test_a_run_goes_on_without_the_rows_that_a_metric_failed_on(tmp_path: Path) -> None:
     body = "if context.example.id in ('r-1', 'r-2', 'r-3'): raise KeyError(context.output)\nreturn True"
-    with lab(tmp_path, rows=40) as here:
+    with lab(tmp_path, rows=30, calls=120) as here:
         named(here)
         with_metric(here, "def score(context):\n" + "\n".join(f"    {line}" for line in body.splitlines()) + "\n")
         done = here.run()
@@ -141,16 +151,14 @@ def test_a_run_goes_on_without_the_rows_that_a_metric_failed_on(tmp_path: Path) 
         assert done.err.index("code: ") < done.err.index("data: "), "the file is told before anything of it runs"
 
 
-@pytest.mark.parametrize("command", ["eval", "run"])
-def test_a_metric_that_fails_on_every_row_ends_the_run(command: str, tmp_path: Path) -> None:
+def test_a_metric_that_fails_on_every_row_ends_the_run(tmp_path: Path) -> None:
     says = 'metric failed on 20 rows: "python: checks.py:score" raised ZeroDivisionError at checks.py line 2 (rows'
     with lab(tmp_path, rows=80, concurrency=4) as here:
         with_metric(here, "def score(context):\n    return 1 / 0\n")
-        done = here.command(command)
+        done = here.run()
         here.check(done, code=2, says=(says, "Mend the metric and run again"))
         assert len(here.meter.log) < 40, "it goes on for a while with rows under way alone"
-        if command == "run":
-            _mended(here)
+        _mended(here)
 
 
 def _mended(here: Lab) -> None:

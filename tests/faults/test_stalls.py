@@ -57,7 +57,7 @@ def holding(here: Lab) -> Iterator[list[str]]:
 
 def test_no_step_of_a_run_holds_up_the_loop(tmp_path: Path) -> None:
     """From the first request on; before it nothing waits for the loop."""
-    with lab(tmp_path, rows=216, calls=600, latency=0.01) as here, holding(here) as held:
+    with lab(tmp_path, rows=216, calls=450, latency=0.01) as here, holding(here) as held:
         with_metric(here, SLOW, settings=", deadline: 30, weight: 0.1", required=False)
         text = here.eval_file.read_text("utf-8")
         here.eval_file.write_text(text.replace("metrics:\n", "metrics:\n" + PATTERN), "utf-8")
