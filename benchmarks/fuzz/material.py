@@ -14,6 +14,19 @@ from optimizer.prompt import Demo, Prompt, build
 
 SIGNS = (
     *("{", "}", "{{", "}}", "{{{", "}}}", "{{ q }}", "{{q}}", "{{ q", "q }}", "{%", "%}", "{{\tq }}", "{{ q | x }}"),
+    *(
+        "{q}",
+        "{ q }",
+        "{{q}",
+        "{q}}",
+        "{{\nq }}",
+        "{{ q\u00a0}}",
+        "{{ q}} }",
+        "{{Q}}",
+        "{{ q.x }}",
+        "{{{ q }}}",
+        "{{ {q} }}",
+    ),
     *("[", "]", '"', "'", "`", ":", ": ", ",", ";", "|", ">", "-", "- ", "#", "?", "&a", "*a", "!!", "!", "%", "---"),
     *("\n", "\r", "\r\n", "\t", " ", "  ", "\\", "\\n", "\\u0041", "\\ud800", "\\U", "\\x", "\0", "\x0b", "\x1b[31m"),
     *(
@@ -148,4 +161,4 @@ class Target:
     promise: str
     """What is held, in a few words."""
     found: tuple[Any, ...] = ()
-    """Cases that once broke it: tried first, each time."""
+    """Cases that are tried first, each time: what once broke it, and what a careless change would break."""

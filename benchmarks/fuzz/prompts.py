@@ -163,16 +163,17 @@ def with_edits(strategy: st.SearchStrategy[Prompt]) -> st.SearchStrategy[tuple[P
 
 
 template = noise | st.lists(
-    st.sampled_from(["{{", "}}", "{", "}", " ", "\t", "q", "a", "{{ q }}", "_"]), max_size=12
+    st.sampled_from(["{{", "}}", "{", "}", " ", "\t", "\n", "q", "a", "{{ q }}", "_"]), max_size=12
 ).map("".join)
 values = st.dictionaries(names, sound | template, max_size=4)
 marked = st.lists(st.sampled_from(["<!-- keep -->", "<!--keep-->", " ", "\t", "\r", "a", "\n", "{{ q }}"]), max_size=8)
 
 PROMPTS: dict[str, Target] = {
     "template, differential": Target(
-        given=st.tuples(template, st.frozensets(names, max_size=3), values),
+        given=st.tuples(template, st.frozensets(names, max_size=3).map(lambda known: known | {"q"}), values),
         check=filled_in,
         promise="a second renderer says the same",
+        found=(("{{\nq }} {{{ q }}} {q} {{q}} {{ q}", frozenset({"q"}), {"q": "{{ q }}"}),),
     ),
     "locks, differential": Target(
         given=marked.map("".join) | noise,

@@ -53,7 +53,7 @@ class Tried:
     broken: int
     """Promises broken, each as its smallest case."""
     kept: int
-    """Cases that are tried first from now on, since they once broke it."""
+    """Cases that are tried first each time."""
 
 
 def tried(name: str, target: Target, *, seconds: float, start: int) -> Tried:
