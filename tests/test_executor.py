@@ -10,7 +10,7 @@ import pytest
 from optimizer.dataset import Example
 from optimizer.errors import BudgetExceeded, ErrorKind, ModelError, ProviderError, StoreError, UserError
 from optimizer.executors.base import Job
-from optimizer.executors.local import LocalExecutor
+from optimizer.executors.local import LocalExecutor, _Room
 from optimizer.outcome import Phase
 from optimizer.prompt import Prompt, build
 from optimizer.results import Completion
@@ -215,3 +215,20 @@ def test_two_maps_side_by_side_do_not_meet():
 
     found, failed = virtual_time.run(main())
     assert isinstance(found, list) and len(found) == 20 and isinstance(failed, ProviderError)
+
+
+def test_a_place_handed_to_a_worker_that_is_cancelled_goes_to_the_next():
+    async def main() -> tuple[bool, bool, bool]:
+        room = _Room(1)
+        await room.acquire()
+        first, second, third = (asyncio.create_task(room.acquire()) for _ in range(3))
+        await asyncio.sleep(0)
+        third.cancel()
+        room.release()
+        first.cancel()
+        await asyncio.wait((first, second, third))
+        room.release()
+        await room.acquire()
+        return first.cancelled(), second.done() and not second.cancelled(), third.cancelled()
+
+    assert virtual_time.run(main()) == (True, True, True)
