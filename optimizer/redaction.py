@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import os
 import re
@@ -103,14 +104,25 @@ def _secrets(environ: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """(name, value) of the variables that hold secrets."""
     for name, written in environ.items():
         value = written.strip()
-        if len(value) >= SHORTEST and SECRET_NAME.search(name) and _PATH.fullmatch(value) is None:
+        if len(value) >= SHORTEST and _is_secret(name) and _PATH.fullmatch(value) is None:
             yield name, value
+
+
+@functools.lru_cache(maxsize=1024)
+def _is_secret(name: str) -> bool:
+    # Asked for every line that is printed, and answered the same for hours.
+    return SECRET_NAME.search(name) is not None
 
 
 def forms(secrets: Iterable[str]) -> tuple[str, ...]:
     """Secrets and the ways in which they are written elsewhere: in JSON, in an address, in base64. Longest first."""
-    found = {form for secret in secrets for form in _written(secret) if len(form) >= SHORTEST}
+    found = {form for secret in secrets for form in _forms(secret)}
     return tuple(sorted(found, key=lambda form: (-len(form), form)))
+
+
+@functools.lru_cache(maxsize=64)
+def _forms(secret: str) -> tuple[str, ...]:
+    return tuple(form for form in _written(secret) if len(form) >= SHORTEST)
 
 
 def _written(secret: str) -> Iterator[str]:
