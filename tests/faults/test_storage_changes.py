@@ -38,10 +38,6 @@ def stopped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("stopped")
     with inside(folder):
         assert cli("init").code == 0
-        METRIC.write_text(SOURCE, "utf-8")
-        text = EVAL.read_text("utf-8")
-        EVAL.write_text(text.replace("metrics:\n", "metrics:\n  - python: fair.py:fair\n"), "utf-8")
-        assert "fair.py" in EVAL.read_text("utf-8")
     interrupted(folder, ANSWERS)
     return folder
 
@@ -93,12 +89,11 @@ def other_split() -> None:
         (more_rows, "1 row new: one-more"),
         (fewer_rows, "1 row gone: "),
         (other_split, "1 row in another split: "),
-        (edit(METRIC, "1.0 if", "0.5 if"), "metric python: fair.py:fair changed"),
         (
             edit(EVAL, "label: [positive, negative]", "label: [positive, negative, mixed]"),
             "metric label: ['positive', 'negative', 'mixed'] is new",
         ),
-        (edit(EVAL, "  - label: [positive, negative]\n", ""), "metric label: ['positive', 'negative'] is gone"),
+        (edit(EVAL, "label: [positive, negative]", "contains"), "metric label: ['positive', 'negative'] is gone"),
         (edit(EVAL, "metrics:\n", "metrics:\n  - contains\n"), "metric contains is new"),
         (edit(EVAL, "model: offline\n", "model: offline:perfect\n"), "the model changed (offline -> offline:perfect)"),
         (
@@ -144,6 +139,19 @@ def test_what_a_run_may_cost_may_change(workspace: Path, change: Callable[[], No
     assert done.code == code, done.err
     assert told in done.err and "Traceback" not in done.err
     assert (sent() == asked) == ("verdict: " not in told), "no call beyond the limit"
+
+
+def test_a_metric_of_the_users_own_that_was_edited(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli("init").code == 0
+    METRIC.write_text(SOURCE, "utf-8")
+    edit(EVAL, "metrics:\n", "metrics:\n  - python: fair.py:fair\n")()
+    interrupted(tmp_path, ANSWERS)
+    asked = sent()
+    edit(METRIC, "1.0 if", "0.5 if")()
+    done = cli(*GO_ON)
+    assert done.code == 2 and sent() == asked, done.err
+    assert f"error: run {RUN} cannot go on: metric python: fair.py:fair changed (put it back, or start" in done.err
 
 
 def test_another_address_is_another_model(tmp_path: Path) -> None:
