@@ -155,7 +155,7 @@ def patched(ending: str, read: Callable[[str], Any], shape: str) -> Callable[[tu
                 assert str(error) and path.read_bytes() == source.encode()
                 return
             made = path.read_bytes().decode()
-            before, after = source.split(json.dumps(old))
+            before, after = shape.split("OLD")
             assert made.startswith(before) and made.endswith(after)
             found = read(made)
             assert found["c"] == [1, "two"] and set(found) == {"a", "c"} and set(found["a"]) == {"b", "z"}
