@@ -16,7 +16,8 @@ from optimizer.events import CallSent, ClustersFound, Decided, RunEnded
 from optimizer.outcome import Phase, Role
 from optimizer.store import RunReader, find_run, list_runs, migrations, schema
 from optimizer.store.faults import fault
-from tests.sample_run import RUN, begin, emit, events, until, write
+from optimizer.store.figures import flips
+from tests.sample_run import RUN, SEED, WINNER, begin, emit, events, until, write
 
 
 def database(root: Path) -> Path:
@@ -319,3 +320,26 @@ def test_calls_stop_at_once_when_the_disk_refuses(tmp_path, monkeypatch):
     assert sent == 0 and all(isinstance(error, StoreError) for error in ended)
     with pytest.raises(StoreError):
         writer.close()
+
+
+def test_a_damaged_index_leaves_no_row_out(tmp_path):
+    write(tmp_path, events())
+    path = tmp_path / "runs" / RUN / "run.sqlite"
+    with RunReader(tmp_path, RUN) as reader:
+        whole = flips(reader, SEED.fingerprint, WINNER.fingerprint)
+    db = sqlite3.connect(path)
+    indexes = "SELECT name, rootpage FROM sqlite_master WHERE type = 'index' AND tbl_name = 'results'"
+    pages = [page for _, page in db.execute(indexes)]
+    (size,) = db.execute("PRAGMA page_size").fetchone()
+    db.close()
+    with path.open("r+b") as file:
+        for page in pages:
+            # A page of an index that holds no entries.
+            file.seek((page - 1) * size)
+            kind = file.read(1)
+            assert kind == b"\x0a", "a leaf of an index"
+            file.seek((page - 1) * size)
+            file.write(kind + b"\0\0" + b"\0\0" + size.to_bytes(2, "big") + b"\0")
+    with RunReader(tmp_path, RUN) as reader:
+        assert flips(reader, SEED.fingerprint, WINNER.fingerprint) == whole
+        assert whole
