@@ -9,7 +9,6 @@ from optimizer.errors import StoreError
 from optimizer.store import migrations
 from optimizer.store.faults import fault
 
-
 CHECKED = 32 * 2**20
 """Bytes of a file whose indexes are held against its rows before it is read: some 2 ms a megabyte."""
 
