@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shutil
 import signal
 import tempfile
 from pathlib import Path
@@ -62,6 +63,7 @@ def apply(turn: Turn) -> None:
         here.check(here.command("apply", *APPLY), code=0)
         new = app.read_text("utf-8")
         app.write_text(OLD, "utf-8")
+        shutil.rmtree(here.folder / ".optimizer")  # The points were named where nothing had been applied before.
         turn.injected(ended_at(here, point, *APPLY, command="apply").code != 0)
         assert app.read_text("utf-8") in (OLD, new), f"{point}: the file is neither the old one nor the new one"
         here.check(here.command("apply", *APPLY), code=0)
