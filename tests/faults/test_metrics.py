@@ -36,9 +36,9 @@ FAULTS: dict[str, tuple[str, str]] = {
     ),
     "crashes": ("ctypes.string_at(0)", "crashed its process (SIGSEGV)"),
     "kills itself": ("os.kill(os.getpid(), 9)", "crashed its process (SIGKILL)"),
-    "closes everything": ("os.closerange(0, 256); time.sleep(600)", "closed the connection of its process"),
+    "closes everything": ("os.closerange(0, 4096); time.sleep(600)", "closed the connection of its process"),
     "lies on the line": (
-        "for descriptor in range(3, 30):\n    try: os.write(descriptor, bytes(64))\n    except OSError: pass",
+        "for descriptor in range(3, 4096):\n    try: os.write(descriptor, bytes(64))\n    except OSError: pass",
         "gave an answer that is none",
     ),
 }
