@@ -31,6 +31,7 @@ from optimizer.errors import (
 )
 from optimizer.outcome import Verdict
 from optimizer.store import RunReader, spending
+from optimizer.testing.faults import parse_fault
 from optimizer.testing.server import running_server
 from tests import sample_run
 from tests.cli_case import cli, ended, make_workspace, process
@@ -158,6 +159,13 @@ def test_a_provider_that_is_down_is_code_6_and_the_run_can_go_on(workspace: Path
     assert "run paused, 0 answers kept; go on with: optimizer run evals/example.yaml" in done.err
     assert "--resume" in done.err and "Traceback" not in done.err
     assert f"task model openai/x: {url[7:-3]}" in done.err.splitlines()[0], "the host comes before the first call"
+
+
+def test_an_eval_without_one_score_is_code_6_with_the_first_fault(workspace: Path) -> None:
+    with running_server(faults=lambda _: parse_fault("length")) as server:
+        done = cli("eval", "evals/example.yaml", "--model", "openai/offline", "--base-url", server.base_url)
+    assert done.code == 6 and "none of" in done.err and "has a score" in done.err and "cut_off" in done.err
+    assert "rows that are not scored, and why" in done.out
 
 
 def test_a_disk_that_refuses_is_code_7(workspace: Path) -> None:

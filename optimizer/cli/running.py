@@ -105,3 +105,4 @@ def evaluate(
         out.page(scoring.page(facts))
         gating.show(gate, ways)
     gating.finish(gate, ways)
+    scoring.check(facts)

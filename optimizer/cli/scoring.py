@@ -11,7 +11,7 @@ from optimizer.cli import out
 from optimizer.cli.tally import Tally
 from optimizer.config import RunConfig
 from optimizer.dataset import Split
-from optimizer.errors import UserError
+from optimizer.errors import ProviderError, UserError
 from optimizer.readers.base import nearest
 from optimizer.report.sheet import Sheet
 from optimizer.report.wording import counted, money, percent
@@ -69,6 +69,17 @@ def facts(config: RunConfig, scored: Scored, tally: Tally, gate: Gate | None = N
         "usd": tally.usd,
         **({} if gate is None else {"gate": gate_facts(gate)}),
     }
+
+
+def check(facts: Mapping[str, Any]) -> None:
+    """Raise ProviderError where no row has a score: an eval of nothing is no result."""
+    errors = [error for split in facts["splits"].values() for error in split["errors"]]
+    if errors and not any(split["n"] for split in facts["splits"].values()):
+        first = errors[0]
+        raise ProviderError(
+            f"none of {counted(len(errors), 'row')} has a score (row {first['row']}: {first['kind']}: "
+            f"{first['message']}); mend the cause and ask again: what was paid is kept"
+        )
 
 
 def _split(found: Evaluation, faults: Counter[str]) -> dict[str, Any]:
