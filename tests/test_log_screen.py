@@ -262,7 +262,11 @@ def go(workspace: Path, name: str, run: str, over: Mapping[str, object] | None =
 def test_a_run_that_ended(workspace, eval_set):
     go(workspace, eval_set, "r")
     assert "GAIN SHOWN" in same_screen(workspace, "r")
-    go(workspace, eval_set, "again")
+
+
+def test_a_run_of_which_everything_is_known(workspace):
+    for run in ("r", "again"):
+        go(workspace, "romeo-bob", run)
     assert "saved" in same_screen(workspace, "again")
 
 
