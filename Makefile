@@ -5,7 +5,8 @@ VENV   ?= .venv
 BENCH_VENV ?= .venv-bench
 LOADERS_VENV ?= .venv-loaders
 UV     ?= uv
-JOBS   ?= 2
+# More than the two cores of a small machine: many tests, and most turns of the soak, wait for children and timers.
+JOBS   ?= 3
 
 BIN := $(VENV)/bin
 # Locked versions with checked hashes; never a source build, which would fetch tools that no lock pins.
@@ -40,7 +41,7 @@ types: $(VENV)/.dev ## Check types
 	@echo "mypy"
 	@$(BIN)/mypy
 
-unit: $(VENV)/.dev ## Run the tests, JOBS at a time (2)
+unit: $(VENV)/.dev ## Run the tests, JOBS at a time (3)
 	@echo "pytest -n $(JOBS)"
 	@$(BIN)/python -m pytest -q -n $(JOBS)
 
