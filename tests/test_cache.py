@@ -582,3 +582,33 @@ def test_a_loop_that_is_gone_does_not_stop_the_writer(tmp_path):
             other.rollback()
         asyncio.run(cache.put("other", ROMEO))
         assert cache.get(KEY) == cache.get("other") == ROMEO
+
+
+def test_a_damaged_page_is_told_by_what_counts_and_mended_by_the_next_start(tmp_path, caplog):
+    filled(tmp_path)
+    with database(tmp_path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (size,) = connection.execute("PRAGMA page_size").fetchone()
+    with (tmp_path / "cache.db").open("r+b") as file:
+        whole = file.read()
+        leaves = [start for start in range(size, len(whole), size) if whole[start : start + 1] == b"\x0d"]
+        # Neither the first nor the last: those are read when it is opened.
+        file.seek(leaves[len(leaves) // 2])
+        file.write(b"\x63" * 64)
+    with CompletionCache(tmp_path) as cache:
+        for look in (cache.stats, cache.surplus, cache.prune):
+            with pytest.raises(StoreError, match="damaged"):
+                look()
+    with CompletionCache(tmp_path) as cache:
+        assert "cache damaged" in caplog.text
+        assert 0 < cache.stats().entries < 200
+
+
+@pytest.mark.parametrize("moment", ["soon", -5.0, float("inf"), 1e300, b"\xff"])
+def test_a_time_that_is_none_is_not_told(tmp_path, moment):
+    filled(tmp_path, 1)
+    with database(tmp_path) as connection:
+        connection.execute("UPDATE Cache SET store_time = ?", (moment,))
+        connection.commit()
+    with CompletionCache(tmp_path) as cache:
+        assert (cache.stats().oldest, cache.stats().newest, cache.surplus(keep_bytes=0).newest) == (None, None, None)

@@ -10,8 +10,8 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -166,15 +166,16 @@ class CompletionCache:
 
     def stats(self) -> CacheStats:
         """Count the entries and measure the files."""
-        with files.connect(self.folder) as connection:
+        with self._looked() as connection:
             entries, oldest, newest = connection.execute(
                 "SELECT count(*), min(store_time), max(store_time) FROM Cache"
             ).fetchone()
-        return CacheStats(entries=entries, bytes=files.size(self.folder), oldest=oldest, newest=newest)
+        size = files.size(self.folder)
+        return CacheStats(entries=entries, bytes=size, oldest=_moment(oldest), newest=_moment(newest))
 
     def stored(self, beginning: str, most: int = 3) -> list[tuple[str, float]]:
         """Keys that begin like that, with the time at which they were stored."""
-        with files.connect(self.folder) as connection:
+        with self._looked() as connection:
             rows = connection.execute(
                 "SELECT key, store_time FROM Cache WHERE key >= ? AND key < ? ORDER BY key LIMIT ?",
                 (beginning, beginning + "\U0010ffff", most),
@@ -183,11 +184,11 @@ class CompletionCache:
 
     def surplus(self, *, older_than: float | None = None, keep_bytes: int | None = None) -> Surplus:
         """What `prune` with the same arguments would delete."""
-        with files.connect(self.folder) as connection:
+        with self._looked() as connection:
             entries, size, newest = connection.execute(
                 f"SELECT count(*), total(size), max(store_time) {_SURPLUS}", _limits(older_than, keep_bytes)
             ).fetchone()
-        return Surplus(entries=entries, bytes=int(size), newest=newest)
+        return Surplus(entries=entries, bytes=int(size), newest=_moment(newest))
 
     def prune(self, older_than: float | None = None, *, keep_bytes: int | None = None) -> int:
         """Delete entries, the oldest first; returns how many.
@@ -196,7 +197,7 @@ class CompletionCache:
             older_than: those stored more than that many seconds ago.
             keep_bytes: those beyond this size, counted from the newest; the file itself takes somewhat more.
         """
-        with files.connect(self.folder) as connection:
+        with self._looked() as connection:
             deleted = connection.execute(
                 f"DELETE FROM Cache WHERE rowid IN (SELECT place {_SURPLUS})", _limits(older_than, keep_bytes)
             )
@@ -212,7 +213,7 @@ class CompletionCache:
         self._closed = True
         self._writer.close()
         if self.dropped:
-            with suppress(sqlite3.Error):
+            with suppress(StoreError):
                 self._aside.tell(self.stats().entries)
         self._reading.close()
         self._newest.close()
@@ -230,6 +231,15 @@ class CompletionCache:
     async def __aexit__(self, *_: object) -> None:
         # What is on its way to the disk may have to wait for it: the event loop does not.
         await asyncio.to_thread(self.close)
+
+    @contextmanager
+    def _looked(self) -> Iterator[sqlite3.Connection]:
+        """A connection for what looks at the whole table. Raises StoreError where the file is damaged."""
+        try:
+            with files.connect(self.folder) as connection:
+                yield connection
+        except sqlite3.Error as error:
+            raise self._fault("read", error) from error
 
     def _forget(self, key: str, written: asyncio.Future[BaseException | None]) -> None:
         if self._writing.get(key) is written:
@@ -292,6 +302,8 @@ class CompletionCache:
         log.warning("cache damaged: %s, copy at %s", lost, moved)
 
 
+_LATEST = 253_402_300_799.0
+"""The last second of the year 9999, beyond which no calendar goes."""
 _SURPLUS = """
 FROM (
     SELECT rowid AS place, store_time, length(key) + length(value) AS size,
@@ -300,6 +312,11 @@ FROM (
 ) WHERE store_time < ? OR so_far > ?
 """
 """Entries that are too old or too many, counted from the newest."""
+
+
+def _moment(at: object) -> float | None:
+    """A time of the table; None for what is none, since a damaged row may hold anything."""
+    return at if isinstance(at, float) and 0 <= at <= _LATEST else None
 
 
 def _limits(older_than: float | None, keep_bytes: int | None) -> tuple[float, float]:
