@@ -158,7 +158,9 @@ class Prompt:
     def fingerprint(self) -> str:
         """sha256 of the canonical text, 64 hex digits."""
         if not self._mark:
-            object.__setattr__(self, "_mark", hashlib.sha256(self.canonical().encode()).hexdigest())
+            # Text of a model may hold half of a surrogate pair: no prompt ends with it, and none may fail on it.
+            told = self.canonical().encode("utf-8", "surrogatepass")
+            object.__setattr__(self, "_mark", hashlib.sha256(told).hexdigest())
         return self._mark
 
 

@@ -183,7 +183,10 @@ WRITERS: dict[str, Target] = {
     "workflow commands": Target(given=plain, check=written_commands, promise="ours alone"),
     "terminal": Target(given=noise, check=shown, promise="nothing steers it"),
     "log lines": Target(
-        given=st.tuples(noise, sound, st.lists(edits, max_size=2)), check=logged, promise="one line of JSON"
+        given=st.tuples(noise, sound, st.lists(edits, max_size=2)),
+        check=logged,
+        promise="one line of JSON",
+        found=(("\ud800", None, []),),
     ),
     "stored values": Target(given=st.tuples(edits, noise, sound), check=stored, promise="read = kept"),
     "faults of files": Target(given=st.tuples(noise, noise, noise, noise), check=told, promise="one printable line"),
