@@ -72,3 +72,18 @@ def make_workspace(folder: Path) -> Path:
         done = cli("run", "evals/example.yaml", "--run-id", "first")
         assert done.code == 0, done.err
     return folder
+
+
+def all_of(terminal: int) -> bytes:
+    """What is written to the other side of a pseudo-terminal until everybody has closed it; closes this side."""
+    shown = b""
+    while True:
+        try:
+            more = os.read(terminal, 65536)
+        except OSError:
+            break
+        if not more:
+            break
+        shown += more
+    os.close(terminal)
+    return shown

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli_case import PACKAGE, cli, make_workspace
+from tests.cli_case import PACKAGE, all_of, cli, make_workspace
 
 pty = pytest.importorskip("pty", reason="needs a pseudo-terminal")
 KEEP = "import pathlib, sys\npathlib.Path(sys.argv[1]).write_bytes(sys.stdin.buffer.read())\n"
@@ -33,16 +33,7 @@ def at_terminal(workspace: Path, *arguments: str, lines: int = 10, **environ: st
         stderr=theirs,
     )
     os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            more = os.read(ours, 65536)
-        except OSError:
-            break
-        if not more:
-            break
-        shown += more
-    os.close(ours)
+    shown = all_of(ours)
     assert started.wait(timeout=60) == 0, shown
     return shown.decode()
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from optimizer.config import ModelSpec, RunConfig
+from optimizer.models.gate import specs
 
 STAND_IN = "offline stand-in, no network"
 _BASES = ("OPENAI_BASE_URL", "OPENAI_API_BASE")
@@ -24,8 +25,7 @@ def endpoints(config: RunConfig) -> list[str]:
         lines.append("mutator: none, mined edits alone")
     elif (config.mutator.name, config.mutator.base_url) != (config.model.name, config.model.base_url):
         lines.append(f"mutator {config.mutator.name}: {host(config.mutator)}")
-    specs = [config.model, *([config.mutator] if config.mutator else [])]
-    return [*lines, *dict.fromkeys(line for spec in specs for line in _surroundings(spec))]
+    return [*lines, *dict.fromkeys(line for spec in specs(config) for line in _surroundings(spec))]
 
 
 def host(spec: ModelSpec) -> str:

@@ -19,7 +19,7 @@ from optimizer.errors import DataError, ModelError
 from optimizer.mutate.llm import parse_reply
 from optimizer.prompt import build, prepare
 from optimizer.readers import document
-from tests.cli_case import PACKAGE, cli
+from tests.cli_case import PACKAGE, all_of, cli
 from tests.security.children import bare, commands
 from tests.security.provider import Asked, Reply, provider, said
 
@@ -111,16 +111,7 @@ def test_at_a_terminal_there_is_our_own_colour_and_nothing_else(workspace: Path)
         stderr=theirs,
     )
     os.close(theirs)
-    shown = b""
-    while True:
-        try:
-            more = os.read(ours, 65536)
-        except OSError:
-            break
-        if not more:
-            break
-        shown += more
-    os.close(ours)
+    shown = all_of(ours)
     assert started.wait(timeout=60) == 0
     text = shown.decode()
     assert SGR.search(text), "no colour, so perhaps no terminal"
