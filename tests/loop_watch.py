@@ -54,6 +54,8 @@ class Watch:
     """Seconds of waiting from which it is one."""
     steps: int = 0
     stalls: list[Stall] = field(default_factory=list)
+    seen: dict[int, str] = field(default_factory=dict)
+    """Thread -> where its present step was when it was last looked at; none where nobody looked yet."""
 
 
 def waited() -> float:
@@ -68,12 +70,11 @@ def waited() -> float:
 class _Looker(threading.Thread):
     """Looks at what runs now and then, so that a stall can say where it was."""
 
-    def __init__(self) -> None:
+    def __init__(self, seen: dict[int, str]) -> None:
         super().__init__(name="loop watch", daemon=True)
         self.began: dict[int, float] = {}
         """Thread -> when its step began."""
-        self.seen: dict[int, str] = {}
-        """Thread -> where its step was last."""
+        self.seen = seen
         self.over = threading.Event()
         self._waited = waited()
 
@@ -96,7 +97,7 @@ class _Looker(threading.Thread):
 def watching(limit: float = 0.1, wait: float = 0.5) -> Iterator[Watch]:
     """Watch every step of every event loop. On a slow machine a step may take longer, as all else does."""
     watch = Watch(limit=limit * slowness(), wait=wait)
-    looker = _Looker()
+    looker = _Looker(watch.seen)
     run = events.Handle._run
 
     def step(handle: events.Handle) -> None:
@@ -141,7 +142,8 @@ def main(target: Path, arguments: list[str]) -> int:
         try:
             return run(arguments)
         finally:
-            target.write_text(json.dumps(asdict(watch)), encoding="utf-8")
+            found = {"steps": watch.steps, "stalls": [asdict(one) for one in watch.stalls]}
+            target.write_text(json.dumps(found), encoding="utf-8")
 
 
 if __name__ == "__main__":

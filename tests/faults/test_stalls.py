@@ -72,13 +72,19 @@ def test_no_step_of_a_run_holds_up_the_loop(tmp_path: Path) -> None:
 
 
 def test_the_watch_sees_what_holds_up_the_loop() -> None:
+    def looked_at(name: str) -> bool:
+        return f"in {name}" in watch.seen.get(threading.get_ident(), "")
+
     async def busy() -> None:
-        end = time.thread_time() + 1.5 * watch.limit
-        while time.thread_time() < end:
+        end, late = time.thread_time() + 1.5 * watch.limit, time.monotonic() + 60
+        while time.thread_time() < end or (time.monotonic() < late and not looked_at("busy")):
             pass
 
     async def blocked() -> None:
-        time.sleep(1.5 * watch.wait)
+        late = time.monotonic() + 60
+        time.sleep(5 * watch.wait)
+        while time.monotonic() < late and not looked_at("blocked"):
+            time.sleep(0.05)
 
     async def fine() -> None:
         await asyncio.to_thread(time.sleep, 0.2)
