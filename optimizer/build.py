@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from optimizer import loop
+from optimizer.ahead import Ahead
 from optimizer.budget import Budget, Spent
 from optimizer.config import BudgetSpec, ModelSpec, RunConfig
 from optimizer.dataset import Split
@@ -36,6 +37,7 @@ from optimizer.plan import Plan, plan_for
 from optimizer.prompt import Prompt
 from optimizer.readers.emit import lines as yaml_lines
 from optimizer.results import Completion
+from optimizer.search.sampler import load
 from optimizer.ship import ship
 from optimizer.store import RunReader, RunWriter, new_run_id, open_run_aside, refuse_other, unfinished
 from optimizer.store.looks import count_look, look_at
@@ -100,13 +102,14 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
     if order.resume and (ended := _ended_before(order.root, run_id, meta)) is not None:
         return ended
     async with (
+        Ahead(load) as ahead,
         loaded.ready(Several(tuple(watch))),
         connected(order.config) as providers,
         await open_run_aside(
             order.root, run_id, config_text(order.config), meta=meta, evalset=loaded.evalset, resume=order.resume
         ) as writer,
     ):
-        sink = Several((writer, *watch))
+        sink = Several((writer, *watch, ahead))
         await loaded.tell(sink, code=writer)
         async with opened(
             loaded, order.root, sink, providers, writer, hold=plan.limits[Phase.TEST] + plan.kept

@@ -44,6 +44,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "context_window",
         "intake",
         "marks",
+        "ahead",
         "build",
         "scored",
     ),
