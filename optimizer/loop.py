@@ -188,7 +188,13 @@ async def finish(bench: Bench, ends: Ends, state: RunState, end: Checked) -> Fin
     """
     winner = end.priced.winner
     changed = winner.prompt.fingerprint != state.seed.fingerprint
-    test = await _tested(bench, ends, state, winner.prompt) if changed and not end.broken else Tested()
+    # What rests on val alone is computed while the test is asked: nobody waits for it.
+    beside = asyncio.create_task(asyncio.to_thread(_of_val, bench, state, end.priced))
+    try:
+        test = await _tested(bench, ends, state, winner.prompt) if changed and not end.broken else Tested()
+    finally:
+        await asyncio.wait((beside,))
+    on_val, front = beside.result()
     fell = end.broken or test.broken
     claim, reason = verdict(
         test.paired,
@@ -204,7 +210,7 @@ async def finish(bench: Bench, ends: Ends, state: RunState, end: Checked) -> Fin
         verdict=claim,
         reason=reason,
         test=test.paired,
-        val=await asyncio.to_thread(_on_val, bench, state, winner) if changed else None,
+        val=on_val,
         lines=end.priced.lines,
         seed=state.seed.fingerprint,
         winner=winner.prompt.fingerprint,
@@ -212,7 +218,7 @@ async def finish(bench: Bench, ends: Ends, state: RunState, end: Checked) -> Fin
         protected=end.held + test.held,
         broken=fell,
     )
-    await bench.tell(await asyncio.to_thread(the_front, bench, state, end.priced))
+    await bench.tell(front)
     await bench.tell(Decided(kind="verdict", round=state.round, reason=f"{claim}: {reason}"))
     if changed:
         await bench.tell(ends.ship(winner.prompt, outcome))
@@ -238,9 +244,12 @@ async def _tested(bench: Bench, ends: Ends, state: RunState, winner: Prompt) -> 
     )
 
 
-def _on_val(bench: Bench, state: RunState, winner: Champion) -> Comparison:
-    """Seed and winner on val."""
-    return compare(state.baseline.val, winner.val, seed=bench.seed, groups=groups_of(bench.val))
+def _of_val(bench: Bench, state: RunState, priced: Priced) -> tuple[Comparison | None, Decided]:
+    """Seed and winner on val, None where they are one; and the front of all candidates there."""
+    before, after = state.baseline.val, priced.winner.val
+    changed = priced.winner.prompt.fingerprint != state.seed.fingerprint
+    paired = compare(before, after, seed=bench.seed, groups=groups_of(bench.val)) if changed else None
+    return paired, the_front(bench, state, priced)
 
 
 async def _cut_short(bench: Bench, state: RunState, error: BudgetExceeded) -> RunState:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from optimizer.attribute import NO_CAUSE, Cause
 from optimizer.cluster import cluster
-from optimizer.dataset import Split, groups_of
+from optimizer.dataset import Split
 from optimizer.edits import Edit
 from optimizer.evaluator import Bench, Purpose, by_id, judges
 from optimizer.events import ClustersFound, Decided, Progress
@@ -27,7 +27,7 @@ from optimizer.search.again import again, room_for
 from optimizer.search.screen import Candidates, Screened, Screening, screen
 from optimizer.search.space import space
 from optimizer.search.study import Champion, Found, search
-from optimizer.stats import EPSILON, compare
+from optimizer.stats import EPSILON, changed_rows, differences_of
 
 MOST_ROUNDS = 12
 MOST_AGAIN = 0.4
@@ -197,8 +197,8 @@ async def accepted(bench: Bench, state: RunState, screening: Screening, brought:
     """Take the new champion, or remember what did not help."""
     number = state.round + 1
     better = found.best is not state.champion
-    val, groups = state.champion.val, groups_of(bench.val)
-    paired = await asyncio.to_thread(compare, val, found.best.val, seed=bench.seed, groups=groups)
+    gains = differences_of(state.champion.val, found.best.val).values()
+    fixed, broken = changed_rows(state.champion.val, found.best.val)
     await bench.tell(
         Decided(
             kind="accept" if better else "reject",
@@ -206,9 +206,9 @@ async def accepted(bench: Bench, state: RunState, screening: Screening, brought:
             reason=found.reason,
             figures={
                 "candidate": found.best.prompt.fingerprint,
-                "gain": paired.gain,
-                "fixed": list(paired.fixed),
-                "broken": list(paired.broken),
+                "gain": sum(gains) / len(gains) if gains else 0.0,
+                "fixed": list(fixed),
+                "broken": list(broken),
                 "trials": found.trials,
                 "plan_left": bench.plan.left(Phase.SEARCH),
             },

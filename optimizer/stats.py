@@ -155,6 +155,14 @@ def _lost(baseline: Evaluation, winner: Evaluation) -> list[str]:
     return [key for key, score in baseline.scored.items() if score > EPSILON and key in failed]
 
 
+def changed_rows(baseline: Evaluation, winner: Evaluation) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Ids of rows that pass with the winner alone, and with the baseline alone, of those that ran under both."""
+    rows = sorted(baseline.scored.keys() & winner.scored.keys())
+    sides = [(row, baseline.results[row].passed, winner.results[row].passed) for row in rows]
+    fixed = tuple(row for row, before, after in sides if after and not before)
+    return fixed, tuple(row for row, before, after in sides if before and not after)
+
+
 def bundles_of(values: Mapping[str, Value], groups: Mapping[str, str] | None) -> list[list[Value]]:
     """Values of rows, those of one group together; a row without a group stands alone.
 
@@ -194,6 +202,7 @@ def compare(
     lost = dict.fromkeys(_lost(baseline, winner), -1)
     together = len(bundles) < n
     by_group = [sum(bundle) for bundle in bundles_of(changes, groups)]
+    fixed, broken = changed_rows(baseline, winner)
     return Comparison(
         n=n,
         baseline=_mean_of(baseline, by_row),
@@ -202,8 +211,8 @@ def compare(
         ci=paired_interval(bundles, seed=seed),
         p=mid_p_of_groups(by_group),
         discordant=found.discordant,
-        fixed=tuple(k for k in by_row if not baseline.results[k].passed and winner.results[k].passed),
-        broken=tuple(k for k in by_row if baseline.results[k].passed and not winner.results[k].passed),
+        fixed=fixed,
+        broken=broken,
         look=look,
         lost=len(lost),
         p_lost=mid_p_of_groups(map(sum, bundles_of({**changes, **lost}, groups))) if lost else None,
