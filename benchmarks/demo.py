@@ -65,11 +65,12 @@ def workspace() -> Iterator[Path]:
 
 
 def start(arguments: tuple[str, ...], folder: Path) -> subprocess.CompletedProcess[str]:
-    """Run an interpreter in a folder to its end; raises where it fails."""
+    """Run an interpreter in a folder to its end, with its bytecode as by default; raises where it fails."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     return subprocess.run(
         [sys.executable, *arguments],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        env={**environment, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         encoding="utf-8",
         check=True,

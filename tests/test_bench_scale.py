@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -41,11 +42,20 @@ def test_faults_come_in_the_share_that_is_asked_for_and_a_retry_may_succeed():
     assert any(not fault_of(b"%d" % number, 2, 0.1) for number in faulty)
 
 
-def test_a_log_of_calls_tells_where_no_call_was_under_way():
+def test_a_log_of_calls_tells_where_no_call_was_under_way_and_before_which_step():
     at = [(0.0, 0.2), (0.01, 0.21), (0.5, 0.7), (0.7, 0.9), (0.95, 1.15)]
     log = [{"at": begun, "ended": ended} for begun, ended in at]
-    run = Ended(code=0, out="", err="", wall=2.0, cpu=0.5, peak=60.0, began=0.0)
-    found = overhead.figures(log, run, 0.2)
-    assert [round(pause, 3) for pause in found.pauses] == [0.29, 0.05]
+    told = [
+        {"at": "1970-01-01T00:16:39.990Z", "event": "call sent", "role": "task", "phase": "search"},
+        {"at": "1970-01-01T00:16:40.300Z", "event": "candidate", "origin": "trial 12"},
+        {"at": "1970-01-01T00:16:40.490Z", "event": "call sent", "role": "task", "phase": "search"},
+        {"at": "1970-01-01T00:16:40.940Z", "event": "call sent", "role": "mutator", "phase": "search"},
+        {"at": "1970-01-01T00:16:41.990Z", "event": "call sent", "role": "task", "phase": "test"},
+    ]
+    run = Ended(code=0, out="", err="", wall=2.0, cpu=0.5, peak=60.0, began=999.5)
+    found = overhead.figures(log, run, 0.2, overhead.Steps([json.dumps(one) for one in told], 1000.0))
+    assert [(pause.step, round(pause.seconds, 3)) for pause in found.pauses] == [("trial", 0.29), ("proposals", 0.05)]
     assert found.calls == 5 and found.busy == pytest.approx(0.81) and found.best == pytest.approx(0.6)
     assert found.overhead == pytest.approx(1.19 / 2.0)
+    assert found.start == pytest.approx(0.5) and found.end == pytest.approx(0.35)
+    assert overhead.by_step(found.pauses)[0] == "0.29 s in 1 before trial, the longest 0.29 s"

@@ -8,7 +8,10 @@ the store's commits, starting and ending) is overhead, and a person waits for it
     overhead = (wall time - time with at least one call under way) / wall time
 
 Beside it stands the time that the same calls take at best: each stretch of calls without a pause between them, filled
-16 at a time. What that leaves is slow start, calls that wait for others of their block, and CPU time a call.
+16 at a time. What that leaves is slow start, calls that wait for others of their block, and CPU time a call. Pauses are
+told by the step whose calls they come before, as the run's own log has it.
+
+The program runs as it is installed, with its bytecode. Run it on a quiet machine: other work makes pauses longer.
 
     python benchmarks/scale/overhead.py
     python benchmarks/scale/overhead.py --latency 0.05 --rows 100
@@ -17,16 +20,20 @@ Beside it stands the time that the same calls take at best: each stretch of call
 from __future__ import annotations
 
 import argparse
+import bisect
 import json
 import math
+import os
 import re
 import subprocess
 import sys
 import tempfile
+import time
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +41,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from benchmarks.scale.workspace import Ended, environment, optimizer  # noqa: E402
+from benchmarks.scale.workspace import Ended, compiled, environment, optimizer  # noqa: E402
 
 LATENCY = 0.2
 CONCURRENCY = 16
@@ -100,6 +107,16 @@ def stretches(log: Sequence[dict[str, Any]]) -> list[Stretch]:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Pause:
+    """Time without a call, between two stretches."""
+
+    step: str
+    """What the calls after it are for."""
+    seconds: float
+    """How long."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
     """Where the time of a run went, in seconds."""
 
@@ -111,7 +128,9 @@ class Figures:
     """With at least one call under way."""
     best: float
     """What the calls take at best."""
-    pauses: tuple[float, ...]
+    start: float
+    """From the start of the process to the first call."""
+    pauses: tuple[Pause, ...]
     """Without a call, between the first and the last: longest first."""
     cpu: float
     """CPU of the process."""
@@ -121,20 +140,92 @@ class Figures:
         """Part of the run without a call."""
         return (self.wall - self.busy) / self.wall
 
+    @property
+    def paused(self) -> float:
+        """Sum of the pauses."""
+        return sum(pause.seconds for pause in self.pauses)
 
-def figures(log: Sequence[dict[str, Any]], run: Ended, latency: float) -> Figures:
-    """What the server's log and the clock tell."""
+    @property
+    def end(self) -> float:
+        """From the last answer to the end of the process."""
+        return self.wall - self.busy - self.start - self.paused
+
+
+def figures(log: Sequence[dict[str, Any]], run: Ended, latency: float, steps: Steps) -> Figures:
+    """What the server's log, the run's own and the clock tell."""
     found = stretches(log)
-    busy = sum(one.ended - one.begun for one in found)
-    pauses = (after.begun - before.ended for before, after in zip(found, found[1:], strict=False))
+    pauses = (
+        Pause(step=steps.before(after.begun), seconds=after.begun - before.ended)
+        for before, after in zip(found, found[1:], strict=False)
+    )
     return Figures(
         calls=len(log),
         wall=run.wall,
-        busy=busy,
+        busy=sum(one.ended - one.begun for one in found),
         best=sum(math.ceil(one.calls / CONCURRENCY) * latency for one in found),
-        pauses=tuple(sorted(pauses, reverse=True)),
+        start=found[0].begun - (run.began - steps.offset),
+        pauses=tuple(sorted(pauses, key=lambda pause: -pause.seconds)),
         cpu=run.cpu,
     )
+
+
+class Steps:
+    """What the calls of a run were for, from its log."""
+
+    def __init__(self, lines: Sequence[str], offset: float) -> None:
+        """Read the log.
+
+        Args:
+            lines: one event each.
+            offset: Unix time at zero of the server's clock.
+        """
+        self.offset = offset
+        self._times: list[float] = []
+        self._names: list[str] = []
+        candidate = "baseline"
+        for told in map(json.loads, lines):
+            if told["event"] == "candidate":
+                candidate = re.sub(r" \d+$", "", told["origin"])
+            elif told["event"] == "call sent":
+                self._times.append(datetime.fromisoformat(told["at"]).timestamp() - offset)
+                self._names.append(_step(told, candidate))
+
+    def before(self, at: float) -> str:
+        """What the call is for that came to the server then: it was on record just before."""
+        index = bisect.bisect_right(self._times, at) - 1
+        return self._names[index] if index >= 0 else "baseline"
+
+
+def _step(sent: dict[str, Any], candidate: str) -> str:
+    if sent["role"] == "mutator":
+        return "proposals"
+    return {"test": "test", "attribution": "prices"}.get(sent["phase"], candidate)
+
+
+def by_step(pauses: Sequence[Pause]) -> list[str]:
+    """Each step's pauses in a line, the longest in sum first."""
+    steps: dict[str, list[float]] = {}
+    for pause in pauses:
+        steps.setdefault(pause.step, []).append(pause.seconds)
+    return [
+        f"{sum(known):.2f} s in {len(known)} before {step}, the longest {max(known):.2f} s"
+        for step, known in sorted(steps.items(), key=lambda item: -sum(item[1]))
+    ]
+
+
+def measured(eval_set: str, latency: float) -> tuple[Figures | None, str]:
+    """One run from an empty cache; None with what it said where it fails."""
+    compiled()
+    with meter(latency) as base_url, tempfile.TemporaryDirectory() as made:
+        folder = Path(made)
+        eval_file = workspace(folder, base_url, eval_set)
+        run = optimizer(folder, "run", str(eval_file), "--json")
+        if run.code != 0:
+            return None, run.err
+        lines = next(folder.glob("runs/*/log.jsonl")).read_text(encoding="utf-8").splitlines()
+        with urllib.request.urlopen(f"{base_url.removesuffix('/v1')}/_log") as answered:
+            steps = Steps(lines, time.time() - time.monotonic())
+            return figures(json.load(answered), run, latency, steps), ""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -143,23 +234,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--latency", type=float, default=LATENCY, help=f"seconds a call ({LATENCY})")
     parser.add_argument("--eval", default="reviews", help="eval set of the repository (reviews)")
     options = parser.parse_args(arguments)
-    with meter(options.latency) as base_url, tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        eval_file = workspace(folder, base_url, options.eval)
-        run = optimizer(folder, "run", str(eval_file), "--json")
-        if run.code != 0:
-            print(run.err)
-            return 1
-        with urllib.request.urlopen(f"{base_url.removesuffix('/v1')}/_log") as answered:
-            found = figures(json.load(answered), run, options.latency)
-    print(f"{options.eval}: {found.calls} calls at {1000 * options.latency:.0f} ms, {CONCURRENCY} in flight")
-    print(f"  wall {found.wall:.1f} s, a call under way {found.busy:.1f} s, at best {found.best:.1f} s")
-    longest = ", ".join(f"{pause:.2f}" for pause in found.pauses[:8])
-    print(f"  no call {found.wall - found.busy:.2f} s = {found.overhead:.1%} of the run (limit {MOST:.0%})")
-    print(f"  of that {sum(found.pauses):.2f} s in {len(found.pauses)} pauses, the longest {longest} s")
+    found, fault = measured(options.eval, options.latency)
+    if found is None:
+        print(fault)
+        return 1
+    load = ", ".join(f"{figure:.1f}" for figure in os.getloadavg())
     print(
-        f"  the rest, starting and ending, {found.wall - found.busy - sum(found.pauses):.2f} s; CPU {found.cpu:.1f} s"
+        f"{options.eval}: {found.calls} calls at {1000 * options.latency:.0f} ms, {CONCURRENCY} in flight, load {load}"
     )
+    print(f"  wall {found.wall:.1f} s, a call under way {found.busy:.1f} s, at best {found.best:.1f} s")
+    print(f"  no call {found.wall - found.busy:.2f} s = {found.overhead:.1%} of the run (limit {MOST:.0%})")
+    print(f"  of that {found.start:.2f} s to start, {found.end:.2f} s to end, {found.paused:.2f} s in", end=" ")
+    longest = ", ".join(f"{pause.seconds:.2f}" for pause in found.pauses[:8])
+    print(f"{len(found.pauses)} pauses, the longest {longest} s; CPU {found.cpu:.1f} s")
+    print("".join(f"    {line}\n" for line in by_step(found.pauses)), end="")
     return 1 if found.overhead > MOST else 0
 
 

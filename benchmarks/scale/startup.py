@@ -23,7 +23,7 @@ if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
 from benchmarks.scale.server import serving  # noqa: E402
-from benchmarks.scale.workspace import ended, environment, make, optimizer  # noqa: E402
+from benchmarks.scale.workspace import compiled, ended, environment, make, optimizer  # noqa: E402
 
 BARE = """
 import typer
@@ -108,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Time help, the first request and show.")
     parser.add_argument("--repeats", type=int, default=5, help="timed runs of each (5)")
     repeats = max(parser.parse_args(arguments).repeats, 1)
+    compiled()
     names, markup = commands()
     with tempfile.TemporaryDirectory() as made:
         took = helps(Path(made), names, markup, repeats)
