@@ -36,7 +36,7 @@ class Plan:
 
     def fresh(self, keys: set[str]) -> set[str]:
         """Those keys that no phase has asked for yet: what asking for all of them would cost."""
-        return {key for key in keys if not any(key in asked for asked in self.asked.values())}
+        return keys.difference(*self.asked.values())
 
     def take(self, phase: Phase, keys: set[str]) -> None:
         """Count requests; those asked before are free. Overdrawing is a bug of the caller: check `left` before."""

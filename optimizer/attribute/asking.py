@@ -135,6 +135,8 @@ class Desk:
     """Fingerprints of candidates that the sink knows of."""
     variants: dict[tuple[str, int], Prompt] = field(default_factory=dict)
     """(fingerprint, number) -> the same prompt with a line that says nothing."""
+    asked: set[tuple[str, str]] = field(default_factory=set)
+    """(fingerprint, example id) of what was found to be asked for: it is looked up often, and stays so."""
 
     @property
     def left(self) -> int:
@@ -178,7 +180,12 @@ class Desk:
 
     def is_known(self, prompt: Prompt, row: Example) -> bool:
         """Whether a row was asked for already; no matter whether its answer is at hand, as after a resume."""
-        return not self.bench.plan.fresh(self._keys(prompt, [row]))
+        key = (prompt.fingerprint, row.id)
+        if key not in self.asked:
+            if self.bench.plan.fresh(self._keys(prompt, [row])):
+                return False
+            self.asked.add(key)
+        return True
 
     def answered(self, prompt: Prompt, row: Example) -> Prompt | None:
         """The prompt whose answer to a row may be taken: this one, or a near relative of it; None for none."""

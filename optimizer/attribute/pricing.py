@@ -56,8 +56,7 @@ async def price_doubtful(desk: Desk, removals: Sequence[Removal]) -> None:
 
 def _is_known(removal: Removal, pool: Pool) -> bool:
     found = removal.posterior(pool)
-    low, high = found.quantile(SURE), found.quantile(1.0 - SURE)
-    return is_settled(found) and high - low <= WIDE
+    return is_settled(found) and found.quantile(1.0 - SURE) - found.quantile(SURE) <= WIDE
 
 
 def _wants(removal: Removal, pool: Pool) -> bool:
