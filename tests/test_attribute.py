@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from optimizer.attribute import Cause, Priced, attribute
-from optimizer.attribute.asking import Desk, Removal
+from optimizer.attribute.asking import Desk
 from optimizer.attribute.posterior import (
     CENTRE,
     CLUSTER,
@@ -24,6 +24,7 @@ from optimizer.attribute.posterior import (
     posterior,
     raw_worth,
 )
+from optimizer.attribute.removal import Removal
 from optimizer.attribute.rows import Ground, in_turn
 from optimizer.dataset import Example, Split
 from optimizer.edits import END, Edit, Op, apply

@@ -10,27 +10,17 @@ and it keeps its size where one side hardly ever passes, as with a rule that the
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
-from optimizer.attribute.posterior import (
-    BESIDE,
-    CLUSTER,
-    FAILED,
-    NAMED,
-    OTHERS,
-    OWN,
-    Pool,
-    Posterior,
-    Seen,
-    Tally,
-    posterior,
-)
-from optimizer.attribute.rows import Stratum
+from optimizer.attribute.posterior import Seen
+from optimizer.attribute.removal import Removal
 from optimizer.dataset import Example, Split
 from optimizer.edits import apply
 from optimizer.evaluator import Bench, Purpose, by_id, fits, judges, row_key
 from optimizer.events import CandidateMade
+from optimizer.executors.together import together
 from optimizer.outcome import Phase
 from optimizer.prompt import Prompt
 from optimizer.results import Result
@@ -39,80 +29,6 @@ from optimizer.stats import EPSILON
 
 Job = tuple[Prompt, Sequence[Example]]
 AGAIN = "asked again, with a line that says nothing"
-LEAST_OWN = 3
-"""Rows of its own that a line is tried on before it is doubted."""
-
-
-@dataclass(kw_only=True, slots=True)
-class Removal:
-    """Some lines left out of a prompt, and what the rows say of that."""
-
-    lines: tuple[str, ...]
-    """Ids."""
-    whole: Prompt
-    """With the lines."""
-    part: Prompt
-    """Without them."""
-    strata: tuple[Stratum, ...]
-    """Rows that may judge, the most telling first."""
-    metrics: frozenset[str] = frozenset()
-    """What the lines are about: on their own rows the other metrics are counted apart. Empty for all of them."""
-    seen: dict[str, Seen] = field(default_factory=dict)
-    """Row -> what it showed; rows with an error on either side are not there."""
-    asked: set[str] = field(default_factory=set)
-    """Rows asked, those with errors included."""
-    carried: frozenset[str] = frozenset()
-    """Rows of these that were asked beside other lines than now: they are not asked again."""
-
-    @property
-    def tallies(self) -> tuple[Tally, ...]:
-        """What each stratum showed so far, and what its own rows showed on other metrics."""
-        found = [
-            Tally(stratum=part.name, share=part.share, seen=tuple(self._seen(part)), of=part.of) for part in self.strata
-        ]
-        own = [part for part in self.strata if part.name != OTHERS]
-        beside = [seen.beside for part in own for seen in self._seen(part) if seen.beside is not None]
-        if self.metrics:
-            share = sum(part.share for part in own)
-            seen = tuple(Seen(raw=value, value=value) for value in beside)
-            found.append(Tally(stratum=BESIDE, share=share, seen=seen, of=own[0].of))
-        return tuple(found)
-
-    def _seen(self, part: Stratum) -> list[Seen]:
-        return [self.seen[row.id] for row in part.rows if row.id in self.seen]
-
-    def counts(self, row: Example) -> frozenset[str]:
-        """Metrics that count on a row; empty for all."""
-        return self.metrics if self.metrics and row in self.rows(*OWN) else frozenset()
-
-    @property
-    def is_tried(self) -> bool:
-        """Whether enough of the lines' own rows told something, or all that do, to think of doing without them."""
-        own = self.rows(*self.home)
-        told = sum(row.id in self.seen for row in own)
-        return bool(self.seen) and (told >= min(LEAST_OWN, len(own)) or (told > 0 and not self.open(*self.home)))
-
-    @property
-    def home(self) -> tuple[str, ...]:
-        """Strata of the rows that the lines were made for: of their cluster, or else with values that they name."""
-        return (CLUSTER,) if self.rows(CLUSTER) else (FAILED, NAMED)
-
-    def posterior(self, pool: Pool) -> Posterior:
-        """The worth of the lines together."""
-        return posterior(self.tallies, pool)
-
-    def rows(self, *names: str) -> list[Example]:
-        """Rows of some strata."""
-        return [row for stratum in self.strata if stratum.name in names for row in stratum.rows]
-
-    def open(self, *names: str) -> list[Example]:
-        """Those that were not asked yet."""
-        return [row for row in self.rows(*names) if row.id not in self.asked]
-
-    def differing(self, again: int) -> list[str]:
-        """Rows that still differ after so many askings more."""
-        found = [key for key, seen in self.seen.items() if abs(seen.value) > EPSILON and seen.again == again]
-        return [key for key in found if key not in self.carried]
 
 
 @dataclass(kw_only=True, slots=True)
@@ -227,6 +143,29 @@ class Desk:
                 if seen is not None:
                     removal.seen[row.id] = seen
 
+    async def look_well(self, wanted: Sequence[tuple[Removal, Sequence[Example]]]) -> None:
+        """`look`, and again where rows differ: each row goes its own way, where the reserve is enough whatever comes.
+
+        Else rows are looked at once, and which are asked again is for `look_again` to say, which comes next.
+        """
+        most = (2 + 2 * len(PLACEBOS)) * sum(self.bench.evaluator.requests(rows) for _, rows in wanted)
+        if most > self.left:
+            return await self.look(wanted)
+        new = [(removal, row.id) for removal, rows in wanted for row in rows if row.id not in removal.seen]
+        by_row: dict[str, list[tuple[Removal, Sequence[Example]]]] = {}
+        for removal, rows in wanted:
+            for row in rows:
+                by_row.setdefault(row.id, []).append((removal, [row]))
+        await _each([self._look_through(row, part) for row, part in by_row.items()])
+        for removal, key in new:
+            # In the order asked: what follows must not depend on which answer came first.
+            if key in removal.seen:
+                removal.seen[key] = removal.seen.pop(key)
+
+    async def _look_through(self, row: str, wanted: Sequence[tuple[Removal, Sequence[Example]]]) -> None:
+        await self.look(wanted)
+        await self._again([removal for removal, _ in wanted], {row})
+
     async def look_again(self, removals: Sequence[Removal], only: Collection[str] | None = None) -> None:
         """Ask the side that lost again, for every row that differs, as far as the reserve goes.
 
@@ -234,6 +173,15 @@ class Desk:
             removals: what was asked.
             only: rows to which this is limited; None for all.
         """
+        pairs = [key for one in removals for number in range(len(PLACEBOS)) for key in one.differing(number)]
+        rows = dict.fromkeys(key for key in pairs if only is None or key in only)
+        most = 2 * len(PLACEBOS) * len(pairs) * self.bench.evaluator.requests(self.bench.val[:1])
+        if most > self.left:
+            return await self._again(removals, only)
+        # The reserve is enough whatever comes: no row waits for another.
+        await _each([self._again(removals, {row}) for row in rows])
+
+    async def _again(self, removals: Sequence[Removal], only: Collection[str] | None) -> None:
         for number in range(1, len(PLACEBOS) + 1):
             wanted = [(one, row) for one in removals for row in one.differing(number - 1)]
             await self._once_more([(one, row) for one, row in wanted if only is None or row in only], number)
@@ -311,6 +259,13 @@ class Desk:
         """What the plan counts."""
         samples, fingerprint = range(self.bench.evaluator.repeats), prompt.fingerprint
         return {row_key(fingerprint, row, sample) for row in judges(prompt, rows) for sample in samples}
+
+
+async def _each(work: Sequence[Coroutine[Any, Any, None]]) -> None:
+    """Do all side by side, to their ends; raises the first fault among them."""
+    for ended in await together(work):
+        if isinstance(ended, BaseException):
+            raise ended
 
 
 def variant(prompt: Prompt, number: int) -> Prompt:

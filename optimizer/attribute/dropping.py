@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from optimizer.attribute.asking import Desk, Removal
+from optimizer.attribute.asking import Desk
 from optimizer.attribute.posterior import OTHERS, Pool, Seen
+from optimizer.attribute.removal import Removal
 from optimizer.attribute.survey import SEED, Survey
 from optimizer.dataset import Example
 from optimizer.prompt import Prompt

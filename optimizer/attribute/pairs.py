@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from optimizer.attribute.asking import Desk, Removal
+from optimizer.attribute.asking import Desk
 from optimizer.attribute.posterior import OWN, Pool
+from optimizer.attribute.removal import Removal
 from optimizer.attribute.survey import Survey
 from optimizer.prompt import Prompt
 from optimizer.stats import EPSILON

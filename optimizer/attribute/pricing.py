@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from optimizer.attribute.asking import LEAST_OWN, Desk, Removal
+from optimizer.attribute.asking import Desk
 from optimizer.attribute.posterior import SURE, Pool, Posterior, pooled, posterior
+from optimizer.attribute.removal import LEAST_OWN, Removal
 
 MOST_OWN = 9
 """Rows that it was made for that a line is priced on at first."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from optimizer.attribute.asking import Desk, Removal
+from optimizer.attribute.asking import Desk
 from optimizer.attribute.cause import Cause, Priced
 from optimizer.attribute.dropping import HURTS, KEEP, Dropping
 from optimizer.attribute.pairs import pairs
 from optimizer.attribute.posterior import FAILED, NAMED, SURE, Pool, raw_worth
 from optimizer.attribute.pricing import pool_of, price, price_doubtful
+from optimizer.attribute.removal import Removal
 from optimizer.attribute.screening import Screening
 from optimizer.attribute.survey import SEED, Changed, Known, Survey, survey
 from optimizer.evaluator import Bench

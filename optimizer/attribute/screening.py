@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from optimizer.attribute.asking import Desk, Removal
+from optimizer.attribute.asking import Desk
 from optimizer.attribute.posterior import FAILED, NAMED, OTHERS, Seen
 from optimizer.attribute.pricing import is_settled, is_settled_by, pool_of
+from optimizer.attribute.removal import Removal
 from optimizer.attribute.survey import Survey
 from optimizer.dataset import Example
 from optimizer.prompt import Prompt
@@ -74,7 +75,7 @@ class Screening:
             lines = [removal.lines[0] for removal in self.found if row in removal.open(FAILED, NAMED, OTHERS)]
             wanted += [(self.survey.removal(self.whole, lines), [row])] if lines else []
         chosen = self.desk.affordable(wanted)
-        await self.desk.look(chosen)
+        await self.desk.look_well(chosen)
         await self.desk.look_again([removal for removal, _ in chosen], [row.id for row in rows])
         named = {row.id: self._named(removal, row) for removal, (row,) in chosen}
         await self._alone([(one, row) for _, (row,) in chosen for one in named[row.id]])
@@ -96,7 +97,9 @@ class Screening:
 
     async def _alone(self, wanted: Sequence[tuple[Removal, Example]]) -> None:
         """Ask rows with one line left out, all side by side: they wait for each other only."""
-        await self.desk.look(self.desk.affordable([(one, [row]) for one, row in wanted if row.id not in one.asked]))
+        await self.desk.look_well(
+            self.desk.affordable([(one, [row]) for one, row in wanted if row.id not in one.asked])
+        )
         await self.desk.look_again(list({id(one): one for one, _ in wanted}.values()), {row.id for _, row in wanted})
 
     async def _assign(self, group: Removal, row: Example, named: Sequence[Removal]) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from optimizer.attribute.asking import Desk, Removal, variant
+from optimizer.attribute.asking import Desk, variant
 from optimizer.attribute.cause import NO_CAUSE, Cause
 from optimizer.attribute.posterior import OTHERS
+from optimizer.attribute.removal import Removal
 from optimizer.attribute.rows import Cut, Ground, in_turn
 from optimizer.edits import Op, changed_lines, without_line
 from optimizer.mutate.shorten import shorter
