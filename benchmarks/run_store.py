@@ -18,7 +18,7 @@ from pathlib import Path
 from optimizer.dataset import Split
 from optimizer.events import CallEnded, CallSent, Event, Recording, ResultKnown, Sink
 from optimizer.outcome import Phase, Role
-from optimizer.report import summary
+from optimizer.report.summary import summary
 from optimizer.results import Completion, Result, Score, Usage
 from optimizer.store import RunMeta, RunReader, open_run
 

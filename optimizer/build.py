@@ -9,11 +9,12 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from optimizer import loop
 from optimizer.ahead import Ahead
+from optimizer.baseline import baseline
 from optimizer.budget import Budget, Spent
 from optimizer.config import BudgetSpec, ModelSpec, RunConfig
 from optimizer.dataset import Split
@@ -26,23 +27,24 @@ from optimizer.models.base import Model
 from optimizer.models.cache import CompletionCache
 from optimizer.models.gate import Providers, Terms, account, called, connected, gate, rates, specs
 from optimizer.models.prices import known_prices, list_price
-from optimizer.mutate.base import Mutator
-from optimizer.mutate.demos import DemoMutator
-from optimizer.mutate.llm import LlmMutator
-from optimizer.mutate.mined import GUESSES, PLAIN, MinedMutator
-from optimizer.mutate.propose import Proposers, check_tries
-from optimizer.mutate.rewrite import Rewriter
 from optimizer.outcome import Outcome, Phase
 from optimizer.plan import Plan, plan_for
 from optimizer.prompt import Prompt
 from optimizer.readers.emit import lines as yaml_lines
 from optimizer.results import Completion
-from optimizer.search.sampler import load
-from optimizer.ship import ship
 from optimizer.store import RunReader, RunWriter, new_run_id, open_run_aside, refuse_other, unfinished
 from optimizer.store.looks import count_look, look_at
 from optimizer.store.meta import RunMeta
 from optimizer.targets.prompt import PromptTarget
+
+if TYPE_CHECKING:
+    from optimizer.loop import Ends
+    from optimizer.mutate.base import Mutator
+    from optimizer.mutate.propose import Proposers
+    from optimizer.mutate.rewrite import Rewriter
+
+LATE = ("loop", "mutate.demos", "mutate.llm", "mutate.mined", "ship", "store.figures")
+"""Modules that a run needs after its first calls."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -94,7 +96,7 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
     StoreError where the run cannot go on and can be resumed later.
     """
     loaded = take_in(order.config)
-    check_tries(order.tries, loaded.prompt)
+    _check_tries(order.tries, loaded.prompt)
     check_wishes(loaded)
     plan = _plan(loaded)
     run_id = _run_id(order)
@@ -102,7 +104,7 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
     if order.resume and (ended := _ended_before(order.root, run_id, meta)) is not None:
         return ended
     async with (
-        Ahead(load) as ahead,
+        Ahead(_sampler) as ahead,
         loaded.ready(Several(tuple(watch))),
         connected(order.config) as providers,
         await open_run_aside(
@@ -115,9 +117,34 @@ async def execute(order: Order, *, watch: Sequence[Sink] = ()) -> Ended:
             loaded, order.root, sink, providers, writer, hold=plan.limits[Phase.TEST] + plan.kept
         ) as live:
             bench = live.bench(loaded, plan, sink, writer.known_results() if writer.resumed else {})
+            known = await baseline(bench, loaded.prompt)
+            await asyncio.to_thread(_search)
+            from optimizer import loop
+
             ends = replace(_ends(order.root, loaded, meta, run_id), release=live.budget.release)
-            finished = await loop.run(bench, loaded.prompt, live.proposers(loaded, order.tries), ends)
+            finished = await loop.run(bench, loaded.prompt, live.proposers(loaded, order.tries), ends, known)
     return Ended(run_id=run_id, outcome=finished.outcome, written=_written(order.root, run_id))
+
+
+def _search() -> None:
+    """Import what the rounds need. The baseline needs none of it, so this takes place while its calls are out."""
+    for name in LATE:
+        import_module(f"optimizer.{name}")
+
+
+def _sampler() -> None:
+    """The same, and what the first trial needs, which takes several times as long."""
+    _search()
+    from optimizer.search.sampler import load
+
+    load()
+
+
+def _check_tries(tries: Sequence[str], prompt: Prompt) -> None:
+    if tries:
+        from optimizer.mutate.propose import check_tries
+
+        check_tries(tries, prompt)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -172,6 +199,12 @@ class Live:
 
     def proposers(self, loaded: Loaded, tries: tuple[str, ...]) -> Proposers:
         """What outputs show comes first, then what the model understands; guesses and demos are for what is left."""
+        from optimizer.mutate.demos import DemoMutator
+        from optimizer.mutate.llm import LlmMutator
+        from optimizer.mutate.mined import GUESSES, PLAIN, MinedMutator
+        from optimizer.mutate.propose import Proposers
+        from optimizer.mutate.rewrite import Rewriter
+
         mutators: list[Mutator] = [MinedMutator(miners=PLAIN)] if self.config.mined else []
         author: Rewriter | None = None
         spec = self.config.mutator
@@ -247,13 +280,16 @@ def _spent(writer: RunWriter, limits: BudgetSpec) -> Spent:
     )
 
 
-def _ends(root: Path, loaded: Loaded, meta: RunMeta, run_id: str) -> loop.Ends:
+def _ends(root: Path, loaded: Loaded, meta: RunMeta, run_id: str) -> Ends:
+    from optimizer.loop import Ends
+    from optimizer.ship import ship
+
     folder = loaded.config.prompt.parent.parent if loaded.prompt.version else root / "prompts"
 
     def look(seed: Prompt, winner: Prompt) -> int:
         return count_look(root, look_at(meta, seed.fingerprint, winner.fingerprint), run=run_id)
 
-    return loop.Ends(
+    return Ends(
         look=look,
         ship=lambda winner, outcome: ship(
             loaded.prompt, winner, outcome, run_id=run_id, folder=folder, stand_in=meta.stand_in

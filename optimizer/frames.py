@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from optimizer.errors import UserError
 from optimizer.outcome import Outcome, Verdict
 from optimizer.prompt import Prompt
-from optimizer.report import one_minute, summary
+from optimizer.report.screen import one_minute
+from optimizer.report.summary import summary
 from optimizer.results import CallError, Completion
 from optimizer.store.figures import cluster_changes
 from optimizer.store.reader import RunReader, RunStatus

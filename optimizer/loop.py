@@ -10,13 +10,15 @@ What computes for long on many rows does so in a thread, so that the display and
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from optimizer.attribute import Known, Priced, attribute
+from optimizer.baseline import Baseline, check_errors
+from optimizer.baseline import baseline as first
 from optimizer.choice import Checked, checked, settled, shortened, the_front, unpriced
 from optimizer.dataset import Split, groups_of
-from optimizer.errors import BudgetExceeded, ProviderError
+from optimizer.errors import BudgetExceeded
 from optimizer.evaluator import Bench, Purpose
 from optimizer.events import CandidateMade, Decided, RunEnded
 from optimizer.mutate.propose import Proposers
@@ -25,16 +27,11 @@ from optimizer.prompt import Prompt
 from optimizer.protect import broken
 from optimizer.prune import joined, prune
 from optimizer.rebase import is_due, second_base
-from optimizer.results import Evaluation
 from optimizer.rethink import is_doubtful, rethought
-from optimizer.round import RunState, one_round, progress, searching
+from optimizer.round import RunState, one_round, progress
 from optimizer.search.study import Champion
 from optimizer.stats import compare
-from optimizer.unscored import mostly_unscored, stopped, told
 from optimizer.verdict import harmed, verdict
-
-MOST_ERRORS = 0.2
-"""Share of rows with an error from which no figure would mean anything."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,14 +70,15 @@ class Tested:
     """Required metric -> rows broken and mended, where it got worse."""
 
 
-async def run(bench: Bench, seed: Prompt, proposers: Proposers, ends: Ends) -> Finished:
-    """Run to the end.
+async def run(bench: Bench, seed: Prompt, proposers: Proposers, ends: Ends, known: Baseline | None = None) -> Finished:
+    """Run to the end, from the baseline on, where that is not known.
 
     Where the budget ends the rounds or the prices, the best prompt so far is tested with what was held back for it.
     Raises BudgetExceeded where nothing better was found by then, ProviderError or StoreError where the run cannot go
     on; it can be resumed then.
     """
-    state = replace(await baseline(bench, seed), rewritten=proposers.author is None)
+    state = begun(seed, known) if known is not None else await baseline(bench, seed)
+    state = replace(state, rewritten=proposers.author is None)
     while not state.stopped:
         try:
             state = await step(state)(bench, proposers, state)
@@ -102,42 +100,13 @@ def step(state: RunState) -> Callable[[Bench, Proposers, RunState], Awaitable[Ru
 
 async def baseline(bench: Bench, seed: Prompt) -> RunState:
     """The seed on train and val."""
-    await bench.tell(CandidateMade(prompt=seed, round=0, origin="seed"))
-    await progress(bench, "baseline", 0)
-    train = await bench.evaluator.evaluate(seed, bench.train, searching(Split.TRAIN, 0))
-    val = await bench.evaluator.evaluate(seed, bench.val, searching(Split.VAL, 0))
-    _check_errors([train, val])
-    if unscored := told([*train.errors, *val.errors]):
-        await bench.tell(Decided(kind="warning", round=0, reason=f"{unscored}; they have no score, and count nowhere"))
-    champion = Champion(prompt=seed, val=val)
-    await bench.tell(
-        Decided(
-            kind="baseline",
-            round=0,
-            reason=f"the prompt as it is scores {val.mean or 0:.1%} on val and {train.mean or 0:.1%} on train",
-            figures={
-                "val": val.mean,
-                "train": train.mean,
-                "errors": [result.example for result in (*train.errors, *val.errors)],
-                "plan": {phase.value: limit for phase, limit in bench.plan.limits.items()},
-            },
-        )
-    )
-    if alike := _constant([*train.scored.values(), *val.scored.values()]):
-        await bench.tell(Decided(kind="warning", round=0, reason=alike))
-    return RunState(seed=seed, baseline=champion, champion=champion, train=train)
+    return begun(seed, await first(bench, seed))
 
 
-def _constant(scores: Sequence[float]) -> str:
-    """What to tell where every row scores the same; empty where some do not."""
-    if len(set(scores)) != 1:
-        return ""
-    if scores[0] == 1:
-        return "every row has full marks: no comparison can show a gain (add rows that are hard)"
-    return (
-        f"every row scores {scores[0]:.1%}: no comparison means anything while nothing tells one row from another "
-        "(look at an answer or two: does the metric give all of them the same?)"
-    )
+def begun(seed: Prompt, known: Baseline) -> RunState:
+    """Where a run is after its baseline."""
+    champion = Champion(prompt=seed, val=known.val)
+    return RunState(seed=seed, baseline=champion, champion=champion, train=known.train)
 
 
 async def answered(bench: Bench, state: RunState) -> RunState:
@@ -233,7 +202,7 @@ async def _tested(bench: Bench, ends: Ends, state: RunState, winner: Prompt) -> 
     look = ends.look(state.seed, winner)
     purpose = Purpose(phase=Phase.TEST, split=Split.TEST, round=state.round)
     before, after = await bench.evaluator.evaluate_all([(state.seed, bench.test), (winner, bench.test)], purpose)
-    _check_errors([before, after])
+    check_errors([before, after])
     return Tested(
         paired=await asyncio.to_thread(
             compare, before, after, seed=bench.seed, look=look, groups=groups_of(bench.test)
@@ -271,17 +240,3 @@ def _gone(state: RunState, winner: Prompt) -> str:
 def _first(error: BudgetExceeded) -> str:
     """What happened, without what to do: here the run goes on."""
     return str(error).partition(";")[0]
-
-
-def _check_errors(evaluations: Sequence[Evaluation]) -> None:
-    rows = sum(len(evaluation.results) for evaluation in evaluations)
-    errors = [result for evaluation in evaluations for result in evaluation.errors]
-    if rows and len(errors) > MOST_ERRORS * rows:
-        if mostly_unscored(errors):
-            raise stopped(errors)
-        first = errors[0].error
-        told = f"{first.kind.value}: {first.message}" if first else "unknown"
-        raise ProviderError(
-            f"{len(errors)} of {rows} rows ended in an error (row {errors[0].example}: {told}); "
-            "nothing can be said of this prompt. Mend the cause and run again with --resume"
-        )

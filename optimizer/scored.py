@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from optimizer.build import Several, opened
-from optimizer.cluster import cluster
 from optimizer.config import RunConfig
 from optimizer.dataset import Example, Split
 from optimizer.evaluator import Purpose
@@ -61,6 +60,9 @@ async def score(config: RunConfig, *, root: Path, splits: Sequence[Split], watch
     whole = spool.of()
     if unscored := told_or_stopped(whole.values()):
         await sink.record(Decided(kind="warning", round=0, reason=unscored))
+    # What groups failures is imported behind the calls: nobody waits for it before the first.
+    from optimizer.cluster import cluster
+
     examples = loaded.evalset.by_id()
     candidate = loaded.prompt.fingerprint
     return Scored(

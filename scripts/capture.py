@@ -25,7 +25,7 @@ from rich.terminal_theme import SVG_EXPORT_THEME  # noqa: E402
 from rich.text import Text  # noqa: E402
 
 from optimizer.cli.entry import run as command  # noqa: E402
-from optimizer.report import one_minute  # noqa: E402
+from optimizer.report.screen import one_minute  # noqa: E402
 from optimizer.store import RunReader  # noqa: E402
 
 WIDTH = 100

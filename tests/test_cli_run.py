@@ -14,7 +14,7 @@ from optimizer.cli.interrupt import Interrupted
 from optimizer.config import ModelSpec
 from optimizer.errors import UserError
 from optimizer.events import ClustersFound
-from optimizer.report.summary import go_on
+from optimizer.report.wording import go_on
 from tests import sample_run
 from tests.cli_case import Done, cli, make_workspace
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from optimizer import loop
+from optimizer import baseline
 from optimizer.dataset import Split
 from optimizer.errors import GainNotShown, GateError
 from optimizer.gate import Answer, Check, Evidence, Limits, Row, Status, judge
@@ -189,7 +189,7 @@ def test_no_rows_never_pass():
 
 
 def test_the_limit_of_errors_is_that_of_a_run():
-    assert ERROR_SHARE == loop.MOST_ERRORS
+    assert ERROR_SHARE == baseline.MOST_ERRORS
 
 
 def test_a_prompt_that_was_edited_since_never_passes():

@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("evaluator", "cluster", "mutate", "search", "attribute"),
     # 4 the whole
     (
+        "baseline",
         "round",
         "rebase",
         "rethink",

@@ -16,9 +16,8 @@ from optimizer.build import Order, execute
 from optimizer.errors import BudgetExceeded, ProviderError
 from optimizer.outcome import Comparison, Phase, Role
 from optimizer.readers.config import load_config
-from optimizer.report import one_minute
-from optimizer.report.screen import screen
-from optimizer.report.summary import go_on
+from optimizer.report.screen import one_minute, screen
+from optimizer.report.wording import go_on
 from optimizer.results import CallError, Completion, Evaluation, Result, Score
 from optimizer.stats import compare
 from optimizer.store import RunReader

@@ -24,8 +24,9 @@ from optimizer.events import (
 )
 from optimizer.outcome import Outcome, Phase, Role, Verdict
 from optimizer.prompt import Prompt
-from optimizer.report import one_minute, summary
+from optimizer.report.screen import one_minute
 from optimizer.report.sheet import fold
+from optimizer.report.summary import summary
 from optimizer.report.wording import interval, money, percent, points, probability, spell
 from optimizer.store import RunReader
 from tests.sample_run import (

@@ -20,8 +20,7 @@ from optimizer.dataset import Split
 from optimizer.errors import BudgetExceeded, GainNotShown, GateError, ProviderError, StoreError, UserError
 from optimizer.events import Sink
 from optimizer.outcome import Outcome, Verdict
-from optimizer.report.summary import go_on
-from optimizer.report.wording import counted
+from optimizer.report.wording import counted, go_on
 from optimizer.scored import Scored
 from optimizer.scored import score as score_prompt
 from optimizer.store import RunReader, find_run, new_run_id, run_folder, unfinished
@@ -128,13 +127,14 @@ def _watched(work: Coroutine[Any, Any, T], display: Display, config: RunConfig, 
 
 def show(ended: Ended, *, as_json: bool) -> None:
     """The run's one-minute screen, or its facts."""
-    from optimizer import report
+    from optimizer.report.screen import one_minute
+    from optimizer.report.summary import summary
 
     with RunReader(find.ROOT, ended.run_id) as reader:
         if as_json:
-            out.data(report.summary(reader))
+            out.data(summary(reader))
         else:
-            out.page(report.one_minute(reader, out.width(), out.color()), paged=False)
+            out.page(one_minute(reader, out.width(), out.color()), paged=False)
 
 
 def check(outcome: Outcome, *, require_gain: bool) -> None:

@@ -28,13 +28,14 @@ def show(run: options.Run = find.LATEST, as_json: options.Json = False) -> None:
 
     Why the prompt failed, what changed, what each line bought and cost, and whether the gain is real.
     """
-    from optimizer import report
+    from optimizer.report.screen import one_minute
+    from optimizer.report.summary import summary
 
     with find.opened(run) as reader:
         if as_json:
-            out.data(report.summary(reader))
+            out.data(summary(reader))
         else:
-            out.page(report.one_minute(reader, out.width(), out.color()))
+            out.page(one_minute(reader, out.width(), out.color()))
 
 
 def failures(

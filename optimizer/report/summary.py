@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from optimizer.dataset import Split, groups_of
 from optimizer.outcome import Comparison, LineWorth, Outcome, Phase, Role
 from optimizer.prompt import Prompt
 from optimizer.report.front import front
+from optimizer.report.wording import go_on
 from optimizer.stats import compare
 from optimizer.store.figures import ClusterChange, PerCall, cluster_changes, flips, per_call, row_errors
 from optimizer.store.reader import RunReader, RunStatus
@@ -319,14 +320,6 @@ def commands(facts: Facts) -> list[str]:
     if reader.status is RunStatus.COMPLETE and path is not None:
         steps.append(f"optimizer apply {run} --file FILE --key KEY")
     return steps
-
-
-def go_on(arguments: Sequence[str], run: str) -> str:
-    """The same command again, going on with that run: another model or prompt would be another run."""
-    added = [] if "--resume" in arguments else ["--resume"]
-    if not any(part == "--run-id" or part.startswith("--run-id=") or part == run for part in arguments):
-        added += ["--run-id", run]
-    return shlex.join(["optimizer", *arguments, *added])
 
 
 def _ref(name: str, version: int | None, otherwise: str | None) -> str:

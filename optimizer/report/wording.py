@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,3 +68,11 @@ def spell(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def go_on(arguments: Sequence[str], run: str) -> str:
+    """The same command again, going on with that run: another model or prompt would be another run."""
+    added = [] if "--resume" in arguments else ["--resume"]
+    if not any(part == "--run-id" or part.startswith("--run-id=") or part == run for part in arguments):
+        added += ["--run-id", run]
+    return shlex.join(["optimizer", *arguments, *added])

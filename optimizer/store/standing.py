@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import Any
 
 from optimizer.errors import StoreError
-from optimizer.store.figures import cluster_changes, per_call
 from optimizer.store.log import short
 from optimizer.store.reader import RunReader
 from optimizer.store.totals import Spending, spending
@@ -18,6 +17,9 @@ def standing(opened: Callable[[], RunReader]) -> dict[str, Any]:
 
     A run that is too damaged to tell says so in `problem`, and nothing else: a session ends all the same.
     """
+    # At the end of a session: its beginning does not wait for what only this needs.
+    from optimizer.store.figures import cluster_changes, per_call
+
     try:
         with opened() as reader, reader.snapshot():
             seed, best = reader.seed(), reader.best()

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from optimizer.report import summary
+from optimizer.report.summary import summary
 from optimizer.store import RunReader, spending
 from optimizer.store.totals import Spending
 from optimizer.testing.faults import GOOD_TEXT
