@@ -39,7 +39,7 @@ def events(number: int) -> tuple[Event, Event, Event]:
     result = Result(example=name, candidate=CANDIDATE, completion=answer, scores=(score,))
     return (
         CallSent(call=name, key=f"{number:064x}", role=Role.TASK, phase=Phase.SEARCH),
-        CallEnded(call=name, completion=answer),
+        CallEnded(call=name, key=f"{number:064x}", completion=answer),
         ResultKnown(result=result, split=Split.VAL, phase=Phase.SEARCH, round=1),
     )
 

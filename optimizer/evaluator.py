@@ -104,25 +104,20 @@ class Evaluator:
         ]
 
     async def _score(self, jobs: Sequence[Job], purpose: Purpose, splits: Mapping[str, Split]) -> None:
-        """Run jobs and record their results; many results share one commit, and each is durable at the end.
+        """Run jobs and record their results, in the order in which they are complete.
 
         Where the run stops midway, a row of which a repeat is missing has no result; its answers are kept by the gate.
         """
-        kept: list[asyncio.Task[None]] = []
-        try:
-            async with aclosing(self.stream(jobs)) as results:
-                async for result in results:
-                    event = ResultKnown(
-                        result=result,
-                        split=splits.get(result.example, purpose.split),
-                        phase=purpose.phase,
-                        round=purpose.round,
-                    )
-                    kept.append(asyncio.create_task(self.sink.record(event)))
-                    self.known[result.candidate, result.example] = result
-        finally:
-            # Also where the run stops midway: what came back is kept first.
-            await asyncio.gather(*kept)
+        async with aclosing(self.stream(jobs)) as results:
+            async for result in results:
+                event = ResultKnown(
+                    result=result,
+                    split=splits.get(result.example, purpose.split),
+                    phase=purpose.phase,
+                    round=purpose.round,
+                )
+                await self.sink.record(event)
+                self.known[result.candidate, result.example] = result
 
     async def scan(self, candidate: Prompt, rows: Iterable[Example], purpose: Purpose) -> AsyncGenerator[Result, None]:
         """Score one candidate on rows, however many: results as they are complete, none of them remembered.

@@ -38,6 +38,8 @@ class CallEnded:
 
     call: str
     """Id given in CallSent."""
+    key: str
+    """Cache key of the request."""
     completion: Completion | None = None
     """What came back; beside an error, a reply that was paid for and cannot be used."""
     error: CallError | None = None

@@ -163,7 +163,7 @@ def call(
     name: str, role: Role = Role.TASK, phase: Phase = Phase.SEARCH, *, cost: float | None = 0.001
 ) -> Iterator[Event]:
     yield CallSent(call=name, key=f"key-{name}", role=role, phase=phase)
-    yield CallEnded(call=name, completion=completion(f"answer {name}", cost=cost))
+    yield CallEnded(call=name, key=f"key-{name}", completion=completion(f"answer {name}", cost=cost))
 
 
 def events(rows: EvalSet | None = None, *, cost: float | None = 0.001) -> Iterator[Event]:
@@ -172,7 +172,9 @@ def events(rows: EvalSet | None = None, *, cost: float | None = 0.001) -> Iterat
     yield CandidateMade(prompt=SEED, round=0, origin="seed")
     yield from call("a1", cost=cost)
     yield CallSent(call="a2", key="key-a2", role=Role.TASK, phase=Phase.SEARCH)
-    yield CallEnded(call="a2", error=CallError(kind=ErrorKind.RATE_LIMIT, message="slow down", status=429))
+    yield CallEnded(
+        call="a2", key="key-a2", error=CallError(kind=ErrorKind.RATE_LIMIT, message="slow down", status=429)
+    )
     yield CallSaved(key="key-a1", role=Role.TASK, phase=Phase.SEARCH, completion=completion("answer a1", cached=True))
     for split in (Split.TRAIN, Split.VAL):
         for n, row in enumerate(rows.split(split)):

@@ -19,11 +19,15 @@ from pathlib import Path
 
 import pytest
 
+from optimizer.budget import Budget
+from optimizer.config import BudgetSpec, Price
 from optimizer.errors import ErrorKind, ModelError, StoreError
 from optimizer.events import CallSaved, Recording
 from optimizer.models.base import Request
-from optimizer.models.cache import Cached, CompletionCache
+from optimizer.models.budgeted import Budgeted
+from optimizer.models.cache import Cached, CompletionCache, Kept
 from optimizer.models.cache.codec import decode, encode
+from optimizer.models.single_flight import SingleFlight
 from optimizer.prompt import Message
 from optimizer.results import Completion, Usage
 from optimizer.testing.models import Answer, FunctionModel
@@ -36,6 +40,8 @@ ROMEO = Completion(
     latency=0.75,
     finish_reason="stop",
 )
+PRICES = {"m": Price(input=100.0, output=75.0)}
+"""By which ROMEO costs what it says."""
 KEY = "k" * 64
 FILES = {"cache.db", "cache.db-wal", "cache.db-shm", "claims", "newest"}
 
@@ -62,10 +68,12 @@ def database(folder: Path) -> Iterator[sqlite3.Connection]:
 
 
 def ask(answer: Callable[[Request], Answer | Awaitable[Answer]], folder: Path | None, **known: Completion):
-    """A Cached over a function, as a context: (cached, model, sink)."""
+    """A Cached over a function that is paid for, as a gate has it: (cached, model, sink, cache)."""
     model, sink = FunctionModel(answer), Recording()
     cache = CompletionCache(folder) if folder else None
-    return Cached(model, cache, sink, known), model, sink, cache
+    beside = Recording()
+    paid = Budgeted(model, budget=Budget(BudgetSpec()), sink=Kept(cache, beside) if cache else beside, prices=PRICES)
+    return Cached(SingleFlight(paid, sink), cache, sink, known), model, sink, cache
 
 
 REQUEST = Request(provider="openai", model="m", messages=(Message(role="user", content="Who?"),))

@@ -9,9 +9,12 @@ import textwrap
 from collections import Counter
 from pathlib import Path
 
+from optimizer.budget import Budget
+from optimizer.config import BudgetSpec
 from optimizer.events import CallSaved, Recording
 from optimizer.models.base import Request
-from optimizer.models.cache import Cached, CompletionCache
+from optimizer.models.budgeted import Budgeted
+from optimizer.models.cache import Cached, CompletionCache, Kept
 from optimizer.models.cache import claims as module
 from optimizer.models.cache.claims import Claims
 from optimizer.prompt import Message
@@ -55,9 +58,13 @@ HOLDS = textwrap.dedent(
     from pathlib import Path
     from optimizer.models.cache.claims import Claims
 
-    asyncio.run(Claims(Path(sys.argv[1])).take(sys.argv[2]))
-    print("held", flush=True)
-    sys.stdin.readline()
+    async def main():
+        claims = Claims(Path(sys.argv[1]))
+        await claims.take(sys.argv[2])
+        print("held", flush=True)
+        await asyncio.to_thread(sys.stdin.readline)
+
+    asyncio.run(main())
     """
 )
 
@@ -109,7 +116,8 @@ def test_a_claim_that_never_ends_is_not_waited_for_for_ever(tmp_path, monkeypatc
         with CompletionCache(tmp_path) as cache:
             request = Request(provider="openai", model="m", messages=(Message(role="user", content="Who?"),))
             object.__setattr__(request, "key", KEY)
-            answers = [await Cached(model, cache, sink, {}).complete(request) for _ in range(2)]
+            paid = Budgeted(model, budget=Budget(BudgetSpec()), sink=Kept(cache, Recording()), prices={})
+            answers = [await Cached(paid, cache, sink, {}).complete(request) for _ in range(2)]
         assert [type(event) for event in sink.events] == [CallSaved]
         return [answer.text for answer in answers]
 

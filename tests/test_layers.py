@@ -25,7 +25,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     # 1 pure
     (
         *("intervals", "repeats", "unscored", "stats", "budget", "plan", "verdict", "protect", "front"),
-        *("wording", "phrasing", "causes", "lifecycle", "locked", "redaction"),
+        *("wording", "phrasing", "causes", "lifecycle", "locked", "chunks", "redaction"),
         *("health", "pace"),
     ),
     # 2 the outside world

@@ -76,7 +76,7 @@ def test_an_unknown_price_stays_unknown() -> None:
 
 def test_calls_under_way_and_refusals_are_told() -> None:
     refused = CallError(kind=ErrorKind.RATE_LIMIT, message="slow down", status=429)
-    tally = fed(Tally(), [sent("a"), sent("b"), sent("c"), CallEnded(call="c", error=refused)])
+    tally = fed(Tally(), [sent("a"), sent("b"), sent("c"), CallEnded(call="c", key="c", error=refused)])
     assert ("  calls        3 sent, 2 under way, 1 failed (1 rate limited)", "") in screen("x", tally)
 
 

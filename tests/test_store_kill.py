@@ -21,15 +21,16 @@ from tests.sample_run import SEED, begin, completion, evalset, result
 from optimizer.dataset import Example
 
 async def one(writer, number):
+    known = ""
     for step in range(10_000):
         name = f"{number}-{step}"
         await writer.record(CallSent(call=name, key=name, role=Role.TASK, phase=Phase.SEARCH))
-        os.write(1, f"sent {name}\\n".encode())
-        await writer.record(CallEnded(call=name, completion=completion(name)))
+        os.write(1, f"sent {name}\\n{known}".encode())
+        await writer.record(CallEnded(call=name, key=name, completion=completion(name)))
         os.write(1, f"ended {name}\\n".encode())
         found = result(SEED, Example(id=name, inputs={}, expected="x"), True)
         await writer.record(ResultKnown(result=found, split=Split.VAL, phase=Phase.SEARCH, round=0))
-        os.write(1, f"known {name}\\n".encode())
+        known = f"known {name}\\n"  # With the next call that is sent, and not at once.
 
 async def main():
     writer = begin(Path(sys.argv[1]), resume=True)

@@ -62,7 +62,7 @@ def test_no_secret_reaches_a_file_of_a_run(tmp_path, monkeypatch):
         *events(rows),
         CandidateMade(prompt=prompt, round=2, origin=f"from {KEY}"),
         CallSent(call="x", key="key-x", role=Role.TASK, phase=Phase.SEARCH),
-        CallEnded(call="x", completion=said),
+        CallEnded(call="x", key="k", completion=said),
         CallSaved(key="key-y", role=Role.TASK, phase=Phase.SEARCH, completion=said),
         ResultKnown(
             result=result(prompt, rows.examples[0], True), split=rows.splits["r0"], phase=Phase.SEARCH, round=2

@@ -28,7 +28,7 @@ def spent_on(root: Path, *replies: Completion) -> Spending:
     happened: list[Event] = []
     for number, (reply, error) in enumerate(ends):
         happened.append(CallSent(call=f"c{number}", key=f"k{number}", role=Role.TASK, phase=Phase.SEARCH))
-        happened.append(CallEnded(call=f"c{number}", completion=reply, error=error))
+        happened.append(CallEnded(call=f"c{number}", key=f"k{number}", completion=reply, error=error))
     write(root, happened)
     writer = begin(root, resume=True)
     found = writer.spent()

@@ -71,7 +71,11 @@ def test_every_kind_of_event_is_read_back_as_it_was(tmp_path):
         calls = list(reader.calls())
         sent = [CallSent(call=c.call, key=c.key, role=c.role, phase=c.phase) for c in calls if c.state != "saved"]
         assert sent == of(CallSent, happened)
-        ended = [CallEnded(call=c.call, completion=c.completion, error=c.error) for c in calls if c.state != "saved"]
+        ended = [
+            CallEnded(call=c.call, key=c.key, completion=c.completion, error=c.error)
+            for c in calls
+            if c.state != "saved"
+        ]
         assert ended == of(CallEnded, happened)
         saved = [
             CallSaved(key=c.key, role=c.role, phase=c.phase, completion=c.completion)
@@ -88,7 +92,7 @@ def test_hostile_text_is_read_back_as_it_was(tmp_path):
     kept = replace(result(SEED, row, False), completion=odd, trace=({"t": text},))
     happened: list[Event] = [
         CallSent(call="a", key="k", role=Role.TASK, phase=Phase.SEARCH),
-        CallEnded(call="a", completion=odd),
+        CallEnded(call="a", key="k", completion=odd),
         ResultKnown(
             result=kept,
             split=Split.TRAIN,
@@ -141,7 +145,7 @@ def test_many_writers_at_once_lose_nothing(tmp_path):
         for step in range(5):
             name = f"{number}-{step}"
             await writer.record(CallSent(call=name, key=name, role=Role.TASK, phase=Phase.SEARCH))
-            await writer.record(CallEnded(call=name, completion=completion(name)))
+            await writer.record(CallEnded(call=name, key=name, completion=completion(name)))
             await writer.record(CallSaved(key=name, role=Role.TASK, phase=Phase.SEARCH, completion=completion(name)))
 
     async def all_of_them() -> Spending:
@@ -159,7 +163,7 @@ def test_many_writers_at_once_lose_nothing(tmp_path):
 def test_a_call_that_was_never_sent_cannot_end(tmp_path):
     writer = begin(tmp_path)
     with pytest.raises(ValueError, match="no CallSent"):
-        asyncio.run(emit(writer, [CallEnded(call="ghost", completion=completion("x"))]))
+        asyncio.run(emit(writer, [CallEnded(call="ghost", key="k", completion=completion("x"))]))
     writer.close()
 
 
@@ -184,7 +188,7 @@ def test_what_is_known_when_a_run_goes_on(tmp_path):
     stopped = [
         *until(ClustersFound, events()),
         CallSent(call="cut", key="key-cut", role=Role.TASK, phase=Phase.TEST),
-        CallEnded(call="cut", completion=completion("half an ans"), error=cut),
+        CallEnded(call="cut", key="k", completion=completion("half an ans"), error=cut),
         CallSent(call="open", key="key-open", role=Role.TASK, phase=Phase.TEST),
         ResultKnown(result=failed(SEED, row), split=Split.TRAIN, phase=Phase.SEARCH, round=0),
     ]
@@ -235,9 +239,9 @@ def test_a_run_that_decides_again_what_it_decided_keeps_it_once(tmp_path):
 def test_the_same_request_answered_twice_keeps_both_answers(tmp_path):
     pair: list[Event] = [
         CallSent(call="a", key="k", role=Role.TASK, phase=Phase.SEARCH),
-        CallEnded(call="a", completion=completion("first")),
+        CallEnded(call="a", key="k", completion=completion("first")),
         CallSent(call="b", key="k", role=Role.TASK, phase=Phase.SEARCH),
-        CallEnded(call="b", completion=completion("second")),
+        CallEnded(call="b", key="k", completion=completion("second")),
     ]
     write(tmp_path, pair)
     with RunReader(tmp_path, RUN) as reader:

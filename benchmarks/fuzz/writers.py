@@ -97,8 +97,8 @@ def logged(given: tuple[str, Any, list[Any]]) -> None:
     told: list[Event] = [
         Decided(kind=text, round=0, reason=text, figures={"x": value, text: 1}),
         CandidateMade(prompt=build("p", [("user", text)]), round=1, origin=text, edits=tuple(made)),
-        CallEnded(call="c1", completion=None, error=error),
-        CallEnded(call="c1", completion=Completion(text=text, finish_reason=text), error=None),
+        CallEnded(call="c1", key="k", completion=None, error=error),
+        CallEnded(call="c1", key="k", completion=Completion(text=text, finish_reason=text), error=None),
     ]
     for event in told:
         line = visible(log_line(event, 1_700_000_000.25))

@@ -28,7 +28,7 @@ from optimizer.cli import COLLECT_AT
 from optimizer.config import RunConfig
 from optimizer.dataset import Split
 from optimizer.evaluator import Evaluator, Purpose
-from optimizer.events import Sink
+from optimizer.events import Decided, Sink
 from optimizer.intake import Loaded, take_in
 from optimizer.models.gate import connected
 from optimizer.outcome import Phase
@@ -88,6 +88,8 @@ async def run(config: RunConfig, loaded: Loaded, folder: Path) -> Took:
     ):
         clock = Clock()
         scored = await evaluator.evaluate(loaded.prompt, val, PURPOSE)
+        # As a run does: on the disk when this returns, and every result before it.
+        await writer.record(Decided(kind="baseline", round=0, reason="all rows", figures={"score": scored.mean}))
         return clock.took(len(scored.scored), scored.mean)
 
 

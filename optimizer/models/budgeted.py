@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import itertools
 from collections.abc import Mapping
 from dataclasses import replace
 
@@ -12,6 +12,9 @@ from optimizer.errors import ModelError
 from optimizer.events import CallEnded, CallSent, Sink
 from optimizer.models.base import Model, Request, UnusableReply, check_usable, estimate_usage
 from optimizer.results import CallError, Completion, Usage
+
+_NUMBERS = itertools.count()
+"""Attempts of this process, whatever the account: ids that ascend are written next to each other."""
 
 
 class Budgeted:
@@ -28,7 +31,7 @@ class Budgeted:
         price = self._prices.get(request.model)
         estimate = estimate_usage(request)
         held = await self._reserve(estimate, price)
-        call = os.urandom(8).hex()
+        call = f"{next(_NUMBERS):08x}"
         try:
             await self._sink.record(CallSent(call=call, key=request.key, role=request.role, phase=request.phase))
         except BaseException:
@@ -51,7 +54,7 @@ class Budgeted:
             self._budget.settle(held, tokens=_total(used), usd=cost_of(used, price), failed=failed)
         if reply is not None:
             reply = replace(reply, cost=_list_price(reply, price))
-        await self._sink.record(CallEnded(call=call, completion=reply, error=_record_of(error)))
+        await self._sink.record(CallEnded(call=call, key=request.key, completion=reply, error=_record_of(error)))
         if error is not None:
             raise error
         assert reply is not None

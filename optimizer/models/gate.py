@@ -14,7 +14,7 @@ from optimizer.config import ModelSpec, Price, RunConfig
 from optimizer.events import Sink
 from optimizer.models.base import Model, Sleep
 from optimizer.models.budgeted import Budgeted
-from optimizer.models.cache import Cached, CompletionCache
+from optimizer.models.cache import Cached, CompletionCache, Kept
 from optimizer.models.limit import Limit
 from optimizer.models.prices import list_price
 from optimizer.models.redacted import Redacted
@@ -99,7 +99,7 @@ def gate(
     """
     terms = terms or Terms()
     timed = Timed(Redacted(provider, Scrubber()), terms.clock)
-    paid = Budgeted(timed, budget=budget, sink=sink, prices=prices or {})
+    paid = Budgeted(timed, budget=budget, sink=Kept(store, sink) if store else sink, prices=prices or {})
     limited = Limit(
         paid,
         most=terms.concurrency,

@@ -22,7 +22,6 @@ from optimizer.events import (
     Decided,
     Event,
     Progress,
-    ResultKnown,
     RunEnded,
     TrialEnded,
 )
@@ -40,8 +39,11 @@ from optimizer.store.schema import Cell, Statement
 from optimizer.store.standing import standing
 from optimizer.store.totals import Spending, kept_totals, spending
 
-DURABLE = (CallSent, CallEnded, ResultKnown, Decided, TrialEnded, RunEnded, CandidateMade)
-"""Events whose `record` returns only when they are on the disk."""
+DURABLE = (CallSent, CallEnded, Decided, TrialEnded, RunEnded, CandidateMade)
+"""Events whose `record` returns only when they are on the disk, and everything before them.
+
+A result is not among them: it follows from an answer that is, and every decision that rests on it comes after it.
+"""
 _ROWS = ("rows", "splits")
 """What a run knows of every row: too much for a line."""
 MOST_WAITING = 4096

@@ -194,7 +194,8 @@ def test_silence_ends_at_the_deadline_and_nothing_is_sent_twice_at_once(tmp_path
         late = [seen for seen in here.meter.log if seen.fault]
         for first in late:
             (second,) = [seen for seen in here.meter.log if seen.key == first.key and seen.index > first.index][:1]
-            assert 3.9 < second.at - first.at < 40, "four seconds, and the wait before the next attempt"
+            # The meter sees a request later than it was sent, by as much as the machine has other work.
+            assert 3 < second.at - first.at < 40, "four seconds, and the wait before the next attempt"
 
 
 def test_the_run_does_not_wait_for_a_row_that_never_comes(tmp_path: Path) -> None:

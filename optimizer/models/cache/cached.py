@@ -13,10 +13,10 @@ from optimizer.results import Completion
 
 
 class Cached:
-    """Answers from the run that is being resumed, then from the disk; stores what comes from further in.
+    """Answers from the run that is being resumed, then from the disk; `Kept` stores what comes from further in.
 
-    An answer is durable before anyone sees it. Errors, blank and cut-off answers are not kept. A completion from here
-    has `cached` set, and its `cost` is what it would have cost.
+    An answer is durable before anyone sees it. A completion from here has `cached` set, and its `cost` is what it
+    would have cost.
     """
 
     def __init__(
@@ -41,10 +41,7 @@ class Cached:
             found = await store.find(request.key)
             if found is not None:
                 return await self._saved(request, found)
-            completion = await self._inner.complete(request)
-            if _good(completion):
-                await store.put(request.key, completion)
-            return completion
+            return await self._inner.complete(request)
 
     async def _saved(self, request: Request, found: Completion) -> Completion:
         await self._sink.record(CallSaved(key=request.key, role=request.role, phase=request.phase, completion=found))

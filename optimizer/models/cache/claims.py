@@ -7,6 +7,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from optimizer.models.cache.company import Company
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -16,25 +18,40 @@ POLL = 0.05
 """Seconds between two looks at a key that another process has claimed."""
 PATIENCE = 300.0
 """Seconds after which a key is asked for all the same: its claimer may be stopped rather than slow."""
+LOOK_OUT = 0.02
+"""Seconds between two looks at whether another process has come, while keys are claimed without a lock."""
 
 
 class Claims:
     """Keys that this process asks for. Callers of one process share a claim; `SingleFlight` keeps them apart.
 
-    Where the file system has no locks, every claim is granted: a call may then be paid by each process.
+    Locks are taken once another process is there. Where the file system has no locks, every claim is granted: a call
+    may then be paid by each process.
     """
 
     def __init__(self, path: Path) -> None:
-        """Open or make the file. Raises OSError."""
+        """Open or make the file; waits a moment where another process has it. Raises OSError."""
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        self._company = Company(self._descriptor)
+        self._locks = not self._company.alone()
         self._held: dict[str, int] = {}
+        self._looks_out: asyncio.AbstractEventLoop | None = None
+
+    def alone(self) -> bool:
+        """Whether no other process can have asked for anything since this one came. Takes no time."""
+        return not self._locks and self._company.alone()
 
     async def take(self, key: str) -> None:
         """Claim a key (hex digits); waits while another process has it, though not for ever."""
-        waited = 0.0
-        while key not in self._held and not self._lock(key) and waited < PATIENCE:
-            await asyncio.sleep(POLL)
-            waited += POLL
+        if self.alone():
+            self._look_out()
+        # Asked once more: who came before we said that we are busy did not wait for us.
+        if not self.alone():
+            self._lock_all()
+            waited = 0.0
+            while key not in self._held and not self._lock(key) and waited < PATIENCE:
+                await asyncio.sleep(POLL)
+                waited += POLL
         self._held[key] = self._held.get(key, 0) + 1
 
     def give_back(self, key: str) -> None:
@@ -42,12 +59,40 @@ class Claims:
         held = self._held.pop(key) - 1
         if held:
             self._held[key] = held
-        else:
+        elif self._locks:
             self._unlock(key)
 
     def close(self) -> None:
         """End all claims."""
-        os.close(self._descriptor)
+        for key in self._held if self._locks else ():
+            self._unlock(key)
+        self._held.clear()
+        self._company.leave()
+
+    def _look_out(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._looks_out is not loop:
+            self._looks_out = loop
+            self._company.busy(busy=True)
+            loop.call_later(LOOK_OUT, self._look)
+
+    def _look(self) -> None:
+        if self._held and not self._locks and self._company.alone():
+            asyncio.get_running_loop().call_later(LOOK_OUT, self._look)
+            return
+        self._looks_out = None
+        if self._held:
+            self._lock_all()
+        elif not self._locks:
+            self._company.busy(busy=False)
+
+    def _lock_all(self) -> None:
+        """Lock what was claimed while nobody else was there; from now on each key is locked as it is claimed."""
+        if not self._locks:
+            self._locks = True
+            for key in self._held:
+                self._lock(key)
+            self._company.busy(busy=False)
 
     def _lock(self, key: str) -> bool:
         if fcntl is None:

@@ -12,7 +12,6 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +21,11 @@ from optimizer.models.cache import folder as files
 from optimizer.models.cache.aside import Aside
 from optimizer.models.cache.claims import Claim, Claims
 from optimizer.models.cache.codec import TamperedRow, decode, encode
+from optimizer.models.cache.keys import MOST, Keys
 from optimizer.models.cache.newest import Newest
-from optimizer.models.cache.table import Reading
-from optimizer.models.cache.writer import Writer
+from optimizer.models.cache.stock import SURPLUS, CacheStats, Surplus, limits, moment
+from optimizer.models.cache.table import Reading, write
+from optimizer.models.cache.writer import Row, Writer
 from optimizer.results import Completion
 
 _FULL = 2
@@ -32,32 +33,6 @@ _PAGES = 512
 """Of 4 KiB, that a connection holds in memory."""
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class CacheStats:
-    """What a cache holds."""
-
-    entries: int
-    """Completions."""
-    bytes: int
-    """Size of its files."""
-    oldest: float | None
-    """When the first was stored, in seconds since 1970; None where there is none."""
-    newest: float | None
-    """When the last was stored."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Surplus:
-    """Entries that pruning would delete."""
-
-    entries: int
-    """How many."""
-    bytes: int
-    """Size of what they hold."""
-    newest: float | None
-    """When the last of them was stored; None where there is none."""
 
 
 class _Busy(StoreError):
@@ -99,6 +74,9 @@ class CompletionCache:
             )
             self._note_newest()
             self._table.close()
+        # What comes from elsewhere while another process is there is not in it, and is looked for in the file.
+        found = self._reading.keys(MOST) if self._claims.alone() else None
+        self._keys = None if found is None else Keys(found)
         self._writer = Writer(self._commit, self._table.close)
 
     @property
@@ -115,6 +93,8 @@ class CompletionCache:
 
         Raises as `get` does.
         """
+        if self._keys is not None and self._claims.alone() and not self._keys.may_hold(key):
+            return None
         try:
             return self._found(key, lambda _, attempt: attempt())
         except _Busy:
@@ -142,15 +122,25 @@ class CompletionCache:
 
         A caller that is cancelled meanwhile does not take the row back.
         """
+        await self.written(self.hand_over(key, completion))
+
+    def hand_over(self, key: str, completion: Completion) -> Row:
+        """Begin to store a completion; `written` waits for it. It is stored whether or not anyone does."""
+        if self._keys is not None:
+            self._keys.add(key)
         row = self._writer.put(key, encode(key, completion))
         self._writing[key] = row.written
+        return row
+
+    async def written(self, row: Row) -> None:
+        """Wait until what was handed over is durable. Raises StoreError where it cannot be stored."""
         try:
             failure = await row.caller
         finally:
             if row.written.done():
-                self._forget(key, row.written)
+                self._forget(row.key, row.written)
             else:
-                row.written.add_done_callback(lambda done: self._forget(key, done))
+                row.written.add_done_callback(lambda done: self._forget(row.key, done))
         if failure is not None:
             raise failure
 
@@ -171,7 +161,7 @@ class CompletionCache:
                 "SELECT count(*), min(store_time), max(store_time) FROM Cache"
             ).fetchone()
         size = files.size(self.folder)
-        return CacheStats(entries=entries, bytes=size, oldest=_moment(oldest), newest=_moment(newest))
+        return CacheStats(entries=entries, bytes=size, oldest=moment(oldest), newest=moment(newest))
 
     def stored(self, beginning: str, most: int = 3) -> list[tuple[str, float]]:
         """Keys that begin like that, with the time at which they were stored."""
@@ -186,9 +176,9 @@ class CompletionCache:
         """What `prune` with the same arguments would delete."""
         with self._looked() as connection:
             entries, size, newest = connection.execute(
-                f"SELECT count(*), total(size), max(store_time) {_SURPLUS}", _limits(older_than, keep_bytes)
+                f"SELECT count(*), total(size), max(store_time) {SURPLUS}", limits(older_than, keep_bytes)
             ).fetchone()
-        return Surplus(entries=entries, bytes=int(size), newest=_moment(newest))
+        return Surplus(entries=entries, bytes=int(size), newest=moment(newest))
 
     def prune(self, older_than: float | None = None, *, keep_bytes: int | None = None) -> int:
         """Delete entries, the oldest first; returns how many.
@@ -199,7 +189,7 @@ class CompletionCache:
         """
         with self._looked() as connection:
             deleted = connection.execute(
-                f"DELETE FROM Cache WHERE rowid IN (SELECT place {_SURPLUS})", _limits(older_than, keep_bytes)
+                f"DELETE FROM Cache WHERE rowid IN (SELECT place {SURPLUS})", limits(older_than, keep_bytes)
             )
             connection.commit()
             self._newest.note(connection.execute("SELECT max(rowid) FROM Cache").fetchone()[0] or 0)
@@ -256,8 +246,7 @@ class CompletionCache:
 
         try:
             with self._table.transact():
-                for key, text in rows:
-                    self._table.set(key, text)
+                write(self._table._sql, rows, time.time())
             self._note_newest()
         except diskcache.Timeout as error:
             # diskcache calls everything that keeps a transaction from beginning a timeout.
@@ -300,29 +289,6 @@ class CompletionCache:
             else f"{found.dropped} of {found.dropped + kept} entries dropped"
         )
         log.warning("cache damaged: %s, copy at %s", lost, moved)
-
-
-_LATEST = 253_402_300_799.0
-"""The last second of the year 9999, beyond which no calendar goes."""
-_SURPLUS = """
-FROM (
-    SELECT rowid AS place, store_time, length(key) + length(value) AS size,
-        SUM(length(key) + length(value)) OVER (ORDER BY store_time DESC, rowid DESC) AS so_far
-    FROM Cache
-) WHERE store_time < ? OR so_far > ?
-"""
-"""Entries that are too old or too many, counted from the newest."""
-
-
-def _moment(at: object) -> float | None:
-    """A time of the table; None for what is none, since a damaged row may hold anything."""
-    return at if isinstance(at, float) and 0 <= at <= _LATEST else None
-
-
-def _limits(older_than: float | None, keep_bytes: int | None) -> tuple[float, float]:
-    """The two limits of `_SURPLUS`; one that is not given leaves everything."""
-    oldest = float("-inf") if older_than is None else time.time() - older_than
-    return oldest, float("inf") if keep_bytes is None else float(keep_bytes)
 
 
 def _open_table(folder: Path) -> Any:

@@ -15,7 +15,7 @@ LARGEST_BATCH = 256
 """Rows of one commit. A batch is whatever came in since the last commit; no row waits for a batch to fill."""
 MANY = 17
 """Rows in a batch from which on the next one waits for company: more than 16 calls in flight, the default, make."""
-COMPANY = 0.002
+COMPANY = 0.004
 """Seconds that it waits: many rows under way are then a few commits, which leave the event loop alone."""
 
 
