@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from optimizer.config import BudgetSpec, Price
@@ -20,6 +20,8 @@ Clock = Callable[[], float]
 """Seconds on a clock that never goes back."""
 LEAST_CALLS = 8
 """Calls from which on their mean says what the calls held back will take; before, only their number is held back."""
+TICK = 0.001
+"""Seconds by which a wait outlasts the minutes, so that they are over when it ends."""
 MOST_ATTEMPTS = 2.0
 """Attempts an answer that calls held back are taken to need, at most: a provider that is down is no measure."""
 
@@ -122,7 +124,8 @@ class Budget:
         """
         usd = usd or 0.0
         kept = self._kept()
-        self._check_calls_and_time(kept)
+        self._check_calls(kept)
+        self._check_time(kept)
         self._check("tokens", self.spec.tokens, kept.tokens, self._tokens, tokens)
         self._check("usd", self.spec.usd, kept.usd, self._usd, usd)
         if _over(self.spec.tokens, self._tokens + self._held_tokens + tokens + kept.tokens):
@@ -141,6 +144,20 @@ class Budget:
         """Return once a reservation is settled or withdrawn, whichever gate it belongs to."""
         self._freed.clear()
         await self._freed.wait()
+
+    async def wait(self, seconds: float, sleep: Callable[[float], Awaitable[object]]) -> None:
+        """Wait before an attempt, no longer than the minutes last: BudgetExceeded once they are over."""
+        while self.spec.minutes is not None:
+            kept = self._kept()
+            self._check_time(kept)
+            # What is kept for the test grows while nothing is called.
+            grows = 1 + (kept.calls / self._calls if kept.seconds else 0.0)
+            left = (self.spec.minutes * 60 - self._seconds() - kept.seconds) / grows + TICK
+            if left >= seconds:
+                break
+            await sleep(left)
+            seconds -= left
+        await sleep(seconds)
 
     def settle(self, reservation: Reservation, *, tokens: int, usd: float | None, failed: bool = False) -> None:
         """Replace a reservation's estimate by what the attempt has used; `failed` where it brought no answer."""
@@ -182,13 +199,16 @@ class Budget:
             seconds=hold * busy / self._calls,
         )
 
-    def _check_calls_and_time(self, kept: Spent) -> None:
+    def _check_calls(self, kept: Spent) -> None:
         spec = self.spec
         if spec.calls is not None and self._calls >= spec.calls - kept.calls:
             raise BudgetExceeded(
                 f"budget of {spec.calls} calls is used up{_but(f'{kept.calls} for the test', kept.calls)}; "
                 "raise budget.calls and resume to go on"
             )
+
+    def _check_time(self, kept: Spent) -> None:
+        spec = self.spec
         if spec.minutes is not None and self._seconds() >= spec.minutes * 60 - kept.seconds:
             raise BudgetExceeded(
                 f"budget of {spec.minutes:g} minutes is used up"

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -255,3 +257,73 @@ def test_where_attempts_fail_more_of_them_are_held_back():
     resumed = Budget(BudgetSpec(calls=100), spent=Spent(calls=60, failed=30), hold=20)
     with pytest.raises(BudgetExceeded, match="but for 40 for the test"):
         resumed.reserve(tokens=1, usd=None)
+
+
+def waits(budget: Budget, clock: Clock, *seconds: float) -> list[float]:
+    """Wait so long, one after the other; how long each wait took, up to the one that ended the run."""
+    took: list[float] = []
+
+    async def sleep(pause: float) -> None:
+        clock.now += pause
+
+    async def main() -> None:
+        for pause in seconds:
+            began = clock.now
+            try:
+                await budget.wait(pause, sleep)
+            finally:
+                took.append(clock.now - began)
+
+    asyncio.run(main())
+    return took
+
+
+def test_a_wait_within_the_minutes_is_as_long_as_asked():
+    clock = Clock()
+    assert waits(Budget(BudgetSpec(), clock), clock, 5000.0) == [5000.0]
+    assert waits(Budget(BudgetSpec(minutes=2), clock), clock, 50.0, 69.0) == [50.0, 69.0]
+
+
+@pytest.mark.parametrize("before", [0.0, 40.0])
+def test_a_wait_ends_when_the_minutes_are_over_and_so_does_the_run(before):
+    clock = Clock()
+    budget = Budget(BudgetSpec(minutes=1), clock, spent=Spent(seconds=before))
+    began = clock.now
+    with pytest.raises(BudgetExceeded, match=r"budget of 1 minutes is used up; raise budget\.minutes and resume"):
+        waits(budget, clock, 3600.0)
+    assert clock.now - began == pytest.approx(60.0 - before, abs=0.01)
+    with pytest.raises(BudgetExceeded):
+        waits(budget, clock, 0.5)
+    assert clock.now - began == pytest.approx(60.0 - before, abs=0.01), "no wait once they are over"
+
+
+def test_what_is_kept_for_the_test_is_kept_from_a_wait():
+    clock = Clock()
+    budget = Budget(BudgetSpec(minutes=10), clock, hold=20)
+    for _ in range(40):
+        call(budget)
+        clock.now += 1.0
+    began = clock.now
+    with pytest.raises(BudgetExceeded, match="minutes is used up but for about .* for the test"):
+        waits(budget, clock, 3600.0)
+    assert clock.now - began == pytest.approx(360.0, abs=0.1), "40 calls in 400 s: 20 take 200 s"
+    budget.release()
+    with pytest.raises(BudgetExceeded, match="is used up; raise"):
+        waits(budget, clock, 3600.0)
+    assert clock.now - began == pytest.approx(560.0, abs=0.1)
+
+
+def test_what_is_released_during_a_wait_lengthens_it():
+    clock = Clock()
+    budget = Budget(BudgetSpec(minutes=10), clock, hold=20)
+    for _ in range(40):
+        call(budget)
+        clock.now += 1.0
+
+    async def sleep(pause: float) -> None:
+        clock.now += pause
+        budget.release()
+
+    began = clock.now
+    asyncio.run(budget.wait(400.0, sleep))
+    assert clock.now - began == pytest.approx(400.0)

@@ -120,5 +120,89 @@ def test_one_of_several_that_is_answered_ends_the_rest_of_the_others_refusal():
     health = healthy()
     assert fail(health, 2, ErrorKind.RATE_LIMIT) == list(RESTS[:2]) and health.trying
     assert health.answered(age=1) and not health.trying
-    assert fail(health, 1, ErrorKind.RATE_LIMIT) == [RESTS[1]], "but refused again, it rests again"
-    assert not health.answered(age=2) and health.trying
+    assert fail(health, 3, ErrorKind.RATE_LIMIT) == [0.0, 0.0, RESTS[1]], "but refused on and on, it rests again"
+    assert not health.answered(age=4) and health.trying
+
+
+def row_of(health: Health, refusals: int, *, held: int = 0) -> list[float | None]:
+    return [health.failed(fault(ErrorKind.RATE_LIMIT), age=0, held=held) for _ in range(refusals)]
+
+
+def refusing(share: float, concurrency: int = 16) -> Health:
+    """An account that was seen to refuse so many calls, evenly."""
+    health, due = healthy(concurrency), 0.0
+    for _ in range(200):
+        due += share
+        if due >= 1.0:
+            due -= 1.0
+            row_of(health, 1)
+        else:
+            health.answered(age=0)
+    health.answered(age=0)
+    return health
+
+
+@pytest.mark.parametrize(("share", "borne"), [(0.0, 1), (0.02, (2, 3)), (0.1, (3, 5)), (0.3, (6, 8))])
+def test_how_long_a_row_of_refusals_is_put_down_to_chance(share, borne):
+    least, most = borne if isinstance(borne, tuple) else (borne, borne)
+    health = refusing(share)
+    assert least <= health.borne <= most
+    row = health.borne
+    assert row_of(health, row) == [0.0] * row and not health.trying
+    assert row_of(health, 2) == [RESTS[1], RESTS[2]] and health.trying, "beyond, it rests as any other"
+    health.answered(age=0)
+    assert not health.trying and health.patience == sum(RESTS)
+
+
+def test_an_account_that_refuses_most_calls_is_given_no_credit():
+    health = refusing(0.3)
+    for _ in range(40):
+        health.failed(fault(ErrorKind.RATE_LIMIT), age=1)
+    assert health.borne == 1
+    for _ in range(200):
+        health.answered(age=0)
+    assert health.borne == 1, "what it did long ago is forgotten"
+
+
+@pytest.mark.parametrize("seen", [20, 500])
+def test_a_limit_with_long_rows_of_refusals_stays_news(seen):
+    health = healthy()
+    for _ in range(10):
+        row_of(health, 6)
+        for _ in range(seen):
+            health.answered(age=0)
+    assert health.borne <= 3
+
+
+def test_while_a_row_grows_half_as_many_may_be_out():
+    health = refusing(0.3)
+    room = []
+    for _ in range(health.borne):
+        row_of(health, 1)
+        room.append(health.room)
+    assert room[:6] == [16, 8, 4, 2, 1, 1]
+    assert health.unrefused() and health.room == 2, "those that are out were not refused: one more"
+    health.answered(age=0)
+    assert health.room == 16 and not health.unrefused()
+
+
+def test_one_that_tries_is_not_joined_by_others():
+    health = healthy()
+    row_of(health, 2)
+    assert health.trying and not health.unrefused() and health.room == 1
+
+
+def test_calls_that_were_not_refused_end_the_row_unless_most_are():
+    health = healthy()
+    assert row_of(health, 8, held=3) == [0.0] * 8 and not health.trying
+    for _ in range(40):
+        health.failed(fault(ErrorKind.RATE_LIMIT), age=1)
+    assert row_of(health, 3, held=3) == list(RESTS[1:4]), "they may hang"
+
+
+def test_an_answer_of_old_makes_the_row_no_longer_than_the_refusals_since():
+    health = refusing(0.3)
+    row_of(health, health.borne + 3)
+    assert health.trying
+    assert health.answered(age=4) and not health.trying and health.room == 2
+    assert not health.answered(age=6), "one that left before the row says nothing of it"

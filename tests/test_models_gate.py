@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -49,6 +50,7 @@ class World:
         known: dict[str, Completion] | None = None,
         concurrency: int = 16,
         retries: int = 5,
+        budget_clock: Callable[[], float] = time.monotonic,
         **terms: Any,
     ) -> None:
         async def slowly(request: Request) -> Answer:
@@ -58,6 +60,7 @@ class World:
         self.provider = FunctionModel(slowly)
         self.sink = Recording()
         self.spec = spec or BudgetSpec()
+        self.budget_clock = budget_clock
         self.known = known or {}
         self.concurrency = concurrency
         self.retries = retries
@@ -67,7 +70,7 @@ class World:
         """Ask for all, so many under way at once as an executor would have; failures as values."""
 
         async def main() -> list[object]:
-            self.budget = Budget(self.spec)
+            self.budget = Budget(self.spec, self.budget_clock)
             model = gate(
                 self.provider,
                 store=None,
@@ -458,3 +461,24 @@ def test_what_a_provider_says_is_left_is_not_passed():
     assert {type(end) for end in ends} == {Completion}
     assert world.ended < 185 and refused <= 2
     assert any(event.why == "0 of 30 requests left" for event in held(world))
+
+
+@pytest.mark.parametrize("told", [None, 50.0, 3000.0])
+@pytest.mark.parametrize("concurrency", [1, 16])
+def test_minutes_end_a_run_while_its_account_rests(told, concurrency):
+    def answer(request: Request) -> Answer:
+        return ROMEO if now() < 20.0 else fault(ErrorKind.RATE_LIMIT, 429, told)
+
+    world = World(answer, spec=BudgetSpec(minutes=1), concurrency=concurrency, budget_clock=now)
+    ends = world.run(*(ask(number) for number in range(1000)), at_once=concurrency)
+    (first, *_) = [end for end in ends if not isinstance(end, Completion)]
+    assert isinstance(first, BudgetExceeded) or concurrency == 1, "alone, a call may use up its attempts before"
+    assert "budget of 1 minutes is used up; raise budget.minutes" in str(ends[-1])
+    assert world.ended == pytest.approx(60.0, abs=1.5)
+
+
+def test_minutes_end_a_run_that_waits_for_its_turn_in_the_minute():
+    spec, rates = BudgetSpec(minutes=0.5), {"m": Rate(requests=1)}
+    world = World(lambda request: ROMEO, spec=spec, rates=rates, budget_clock=now)
+    ends = world.run(*(ask(number) for number in range(10)))
+    assert Counter(type(end) for end in ends) == {Completion: 1, BudgetExceeded: 9} and 29.0 < world.ended < 31.0

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urlsplit
 
 from optimizer.budget import Budget, Clock
@@ -98,6 +99,7 @@ def gate(
         terms: concurrency, retries, deadline, limits a minute.
     """
     terms = terms or Terms()
+    sleep = partial(budget.wait, sleep=terms.sleep)
     timed = Timed(Redacted(provider, Scrubber()), terms.clock)
     paid = Budgeted(timed, budget=budget, sink=Kept(store, sink) if store else sink, prices=prices or {})
     limited = Limit(
@@ -107,9 +109,9 @@ def gate(
         pace=Pace(terms.rates),
         sink=sink,
         clock=terms.clock,
-        sleep=terms.sleep,
+        sleep=sleep,
     )
-    retried = Retry(limited, retries=terms.retries, deadline=2 * terms.timeout, sleep=terms.sleep)
+    retried = Retry(limited, retries=terms.retries, deadline=2 * terms.timeout, sleep=sleep)
     return Cached(SingleFlight(retried, sink), store, sink, known or {})
 
 

@@ -11,7 +11,7 @@ from optimizer.events import Held, Sink
 from optimizer.health import Health
 from optimizer.models.base import Model, Request, Sleep, UnusableReply, estimate_usage
 from optimizer.models.headers import hearing
-from optimizer.pace import Heard, Hold, Pace
+from optimizer.pace import Hold, Pace
 from optimizer.results import Completion
 
 START = 10
@@ -19,7 +19,13 @@ START = 10
 CUT = 0.7
 """What is left of the permits after a rate limit."""
 COOLDOWN = 5.0
-"""Seconds after a cut, and after any wait that the provider asked for, in which there is no other cut."""
+"""Seconds after a cut, or a round trip where that takes longer, and after any wait, in which there is no other cut."""
+LONGEST_COOLDOWN = 60.0
+"""Seconds of a round trip that are waited for: some calls hang."""
+UNREFUSED = 2.0
+"""A call that is out for so many times as long as a refusal took is taken to be accepted."""
+LATE = 0.02
+"""Seconds that it is given on top."""
 TICK = 1e-6
 """Seconds by which a timer may end early: clocks do not agree to the last bit."""
 GLANCE = 0.5
@@ -33,10 +39,10 @@ WORTH_TELLING = 1.0
 class Limit:
     """Lets the attempts of one account leave, one after the other; its calls share permits, rests and limits.
 
-    Slow start, then one permit more a round of successes; one cut for each episode of rate limits. A Retry-After
-    holds back every call of the account, not only the one that was told. Where the account is refused again, or does
-    not answer any more, it rests, and one call alone tries whether it is back: calls that wait their turn use up no
-    attempts.
+    Slow start, then one permit more a round of successes; one cut for each episode of rate limits, and none below what
+    the account bears at that moment. A Retry-After holds back every call of the account, not only the one that was
+    told. Where the account refuses more than chance explains, or does not answer any more, it rests, and one call
+    alone tries whether it is back: calls that wait their turn use up no attempts.
     """
 
     def __init__(
@@ -71,7 +77,11 @@ class Limit:
         self._health = Health(concurrency=most)
         self._limit = float(min(START, most))
         self._slow_start = True
-        self._in_flight = 0
+        # When each call that is out has left.
+        self._out: dict[int, float] = {}
+        self._sent = 0
+        # Seconds that the last refusal took.
+        self._refusal = 0.0
         # Calls know the episode in which they left: those of an earlier one say nothing of how things are now.
         self._episode = 0
         self._fresh = 0
@@ -79,7 +89,9 @@ class Limit:
         self._door = asyncio.Lock()
         self._moved = asyncio.Event()
         self._wanted = False
-        self._rests_until = self._asked_until = self._calm_from = clock()
+        # Calls at the door, the one that is first included.
+        self._queue = 0
+        self._refused_at = self._rests_until = self._asked_until = self._calm_from = clock()
         self._told_at = float("-inf")
 
     @property
@@ -90,58 +102,78 @@ class Limit:
     @property
     def in_flight(self) -> int:
         """Calls that are."""
-        return self._in_flight
+        return len(self._out)
 
     async def complete(self, request: Request) -> Completion:
         """Answer one request once it may leave. Raises ProviderError, without a request, once the run has to end."""
-        tokens = _estimate(request) if self._pace.counts else 0.0
-        episode, charged = await self._enter(request.model, tokens)
+        pace, model = self._pace, request.model
+        tokens = _estimate(request) if pace.counts else 0.0
+        now = self._clock()
+        # Nobody is at the door and nothing holds the call back: it need not queue.
+        if self._queue or not self._is_open(model, tokens, now):
+            now = await self._turn(model, tokens)
+        episode = self._episode
+        self._sent = call = self._sent + 1
+        self._out[call] = now
+        self._fresh += 1
+        charged = pace.take(model, tokens, now) if pace.counts else None
         said = hearing()
-        sent = self._clock()
         used: float | None = None
         try:
             completion = await self._inner.complete(request)
             used = _tokens(completion)
         except ModelError as error:
             used = _used(error)
-            await self._failed(error, sent, episode)
+            await self._failed(error, now, episode)
             raise
         else:
             self._answered(episode)
             return completion
         finally:
             if charged is not None:
-                self._pace.settle(request.model, estimated=tokens, charged=charged, used=used)
-            self._hear(request.model, said)
-            self._leave(episode)
+                pace.settle(model, estimated=tokens, charged=charged, used=used)
+            for heard in said:
+                pace.hear(model, heard, self._clock())
+            del self._out[call]
+            self._fresh -= episode == self._episode
+            if self._wanted:
+                self._moved.set()
 
-    async def _enter(self, model: str, tokens: float) -> tuple[int, float | None]:
-        """Wait for the turn, the end of any rest, a permit and the limits.
+    def _is_open(self, model: str, tokens: float, now: float) -> bool:
+        """Whether a call may leave now. Raises ProviderError once the run has to end."""
+        self._health.check()
+        if max(self._rests_until, self._asked_until) - now > TICK or not self._has_place():
+            return False
+        hold = self._pace.hold(model, tokens, now) if self._pace.counts else None
+        return hold is None or hold.seconds <= TICK
 
-        Returns the episode, and the tokens charged; None where no limit is known yet, and nothing is counted.
-        """
-        pace = self._pace
-        async with self._door:
-            while True:
-                self._health.check()
-                now = self._clock()
-                if (pause := max(self._rests_until, self._asked_until) - now) > TICK:
-                    await self._sleep(pause)
-                elif not self._has_place():
-                    await self._place()
-                elif pace.counts and (hold := pace.hold(model, tokens, now)) is not None and hold.seconds > TICK:
-                    await self._held(hold)
-                else:
-                    break
-            self._in_flight += 1
-            self._fresh += 1
-            return self._episode, pace.take(model, tokens, now) if pace.counts else None
+    async def _turn(self, model: str, tokens: float) -> float:
+        """Wait for the turn, the end of any rest, a permit and the limits; the time at which the call may leave."""
+        self._queue += 1
+        try:
+            async with self._door:
+                while not self._is_open(model, tokens, now := self._clock()):
+                    if (pause := max(self._rests_until, self._asked_until) - now) > TICK:
+                        await self._sleep(pause)
+                    elif not self._has_place():
+                        await self._place()
+                    elif (hold := self._pace.hold(model, tokens, now)) is not None:
+                        await self._held(hold)
+                return now
+        finally:
+            self._queue -= 1
+
+    def _has_permit(self) -> bool:
+        return len(self._out) + 1 <= self._limit
 
     def _has_place(self) -> bool:
-        return self._in_flight < self.permits and self._fresh < self._health.room
+        return self._has_permit() and self._fresh < self._health.room
 
     async def _place(self) -> None:
-        """Wait until a call has ended."""
+        """Wait until a call has ended; while refusals mount, until those that are out were not refused."""
+        if self._has_permit() and self._refusal < WORTH_TELLING and self._health.unrefused():
+            await self._sleep(UNREFUSED * self._refusal + LATE)
+            return
         self._moved.clear()
         self._wanted = True
         try:
@@ -155,53 +187,63 @@ class Limit:
             await self._tell(hold.why, hold.seconds)
         await self._sleep(min(hold.seconds, GLANCE))
 
-    def _leave(self, episode: int) -> None:
-        self._in_flight -= 1
-        self._fresh -= episode == self._episode
-        self._moved.set()
-
-    def _hear(self, model: str, said: list[Heard]) -> None:
-        for heard in said:
-            self._pace.hear(model, heard, self._clock())
-
     def _answered(self, episode: int) -> None:
         if self._health.answered(age=self._episode - episode):
             self._rests_until = self._clock()
-        if self._limit < self._most and (self._wanted or self._in_flight >= self.permits):
+        if self._limit < self._most and (self._wanted or not self._has_permit()):
             self._limit = min(self._limit + (1.0 if self._slow_start else 1.0 / self._limit), self._most)
 
     async def _failed(self, error: ModelError, sent: float, episode: int) -> None:
         """Learn from a failure. Raises ProviderError where the run has to end."""
         now, trying = self._clock(), self._health.trying
-        rest = self._health.failed(error, age=self._episode - episode)
+        refused = error.kind is ErrorKind.RATE_LIMIT
+        borne, since = self._borne(sent, now) if refused else (0, 0)
+        rest = self._health.failed(error, age=self._episode - episode, held=since)
         if rest is not None:
             self._episode += 1
             self._fresh = 0
+            self._refused_at = now
         before = max(self._rests_until, self._asked_until, now)
         self._rests_until = max(self._rests_until, now + (rest or 0.0))
         self._asked_until = max(self._asked_until, now + (error.retry_after or 0.0))
         until = max(self._rests_until, self._asked_until)
         words = []
-        if error.kind is ErrorKind.RATE_LIMIT:
+        if refused:
+            self._refusal = now - sent
             words.append("rate limited")
             # Calls that left before the last cut say nothing about the permits since, and one alone never does.
             if sent >= self._calm_from and not trying:
                 permits = self.permits
-                self._limit = max(self._limit * CUT, 1.0)
+                # What the account bears at this moment is not too much for it.
+                self._limit = max(self._limit * CUT, min(borne + self._health.alone, self._limit), 1.0)
                 self._slow_start = False
-                self._calm_from = now + COOLDOWN
-                words.append(f"concurrency {permits} -> {self.permits}")
+                self._calm_from = now + max(COOLDOWN, min(self._round_trip(now), LONGEST_COOLDOWN))
+                if self.permits < permits:
+                    words.append(f"concurrency {permits} -> {self.permits}")
         else:
             words.append(f"no answer ({error.message})")
             if rest is not None:
                 # A provider that is just back is not met by all at once.
                 self._limit, self._slow_start = min(self._limit, float(START)), True
         self._calm_from = max(self._calm_from, until)
-        down = rest is not None and error.kind is not ErrorKind.RATE_LIMIT
+        down = rest is not None and not refused
         if down or until >= before + WORTH_TELLING or len(words) > 1:
             if rest is not None and self._health.trying:
                 words.append(f"gives up after {self._health.patience:.0f} s more")
             await self._tell(", ".join(words), until - now)
+
+    def _borne(self, sent: float, now: float) -> tuple[int, int]:
+        """Calls that are out and would have been refused by now, and those of them that left after the last refusal.
+
+        A refusal comes sooner than an answer. The one at hand was `sent` then, and came `now`.
+        """
+        before = now - UNREFUSED * (now - sent) - LATE
+        borne = [at for at in self._out.values() if at <= before]
+        return len(borne), sum(at >= self._refused_at for at in borne)
+
+    def _round_trip(self, now: float) -> float:
+        """About how long a call takes to be answered, by those that are out: half of them are half way."""
+        return 2 * (now - list(self._out.values())[len(self._out) // 2])
 
     async def _tell(self, why: str, seconds: float) -> None:
         if self._sink is not None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -229,6 +230,19 @@ def test_dollars_end_a_run_before_they_are_passed(tmp_path: Path) -> None:
         here.check(done, code=5, says=("budget of 0.004 usd reached at 0.00", "raise budget.usd and resume"))
         met = here.meter.stats()
         assert (met["input_tokens"] + 2 * met["output_tokens"]) / 1e6 <= 0.004 + 4 * 2 * 300 / 1e6
+
+
+def test_minutes_end_a_run_in_the_middle_of_a_long_wait(tmp_path: Path) -> None:
+    faults = in_turn(*[None] * 20, *[refuse(429, retry_after="90")] * 50)
+    with lab(tmp_path, faults=faults, concurrency=4) as here:
+        setting(here, "budget: {calls: 400}", "budget: {minutes: 0.1, calls: 400}")
+        began = time.monotonic()
+        done = here.run()
+        here.check(done, code=5, says=("budget of 0.1 minutes is used up", "raise budget.minutes and resume"))
+        assert time.monotonic() - began < 60.0, "six seconds and what a run begins and ends with, not ninety"
+        here.meter.faults = None
+        setting(here, "minutes: 0.1, ", "")
+        here.check(here.run(), code=0, same=True)
 
 
 def test_dollars_without_a_price_are_refused(tmp_path: Path) -> None:
