@@ -37,8 +37,9 @@ async def baseline(bench: Bench, seed: Prompt) -> Baseline:
     plan = bench.plan
     planned, limit = len(plan.asked[Phase.SEARCH]), plan.limits[Phase.SEARCH]
     await bench.tell(Progress(step="baseline", round=0, planned=planned, limit=limit))
-    train = await bench.evaluator.evaluate(seed, bench.train, _on(Split.TRAIN))
-    val = await bench.evaluator.evaluate(seed, bench.val, _on(Split.VAL))
+    purpose = Purpose(phase=Phase.SEARCH, split=Split.TRAIN, round=0)
+    of_val = {row.id: Split.VAL for row in bench.val}
+    train, val = await bench.evaluator.evaluate_all([(seed, bench.train), (seed, bench.val)], purpose, of_val)
     check_errors([train, val])
     if unscored := told([*train.errors, *val.errors]):
         await bench.tell(Decided(kind="warning", round=0, reason=f"{unscored}; they have no score, and count nowhere"))
@@ -58,10 +59,6 @@ async def baseline(bench: Bench, seed: Prompt) -> Baseline:
     if alike := _constant([*train.scored.values(), *val.scored.values()]):
         await bench.tell(Decided(kind="warning", round=0, reason=alike))
     return Baseline(train=train, val=val)
-
-
-def _on(split: Split) -> Purpose:
-    return Purpose(phase=Phase.SEARCH, split=split, round=0)
 
 
 def _constant(scores: Sequence[float]) -> str:
