@@ -295,6 +295,32 @@ def test_resume_begins_a_run_where_there_is_none(tmp_path):
     writer.close()
 
 
+@pytest.mark.parametrize(
+    "last",
+    [
+        CallSent(call="a", key="k", role=Role.TASK, phase=Phase.SEARCH),
+        Decided(kind="accept", round=1, reason="better"),
+        RunEnded(outcome=outcome()),
+    ],
+    ids=lambda event: type(event).__name__,
+)
+def test_what_is_durable_makes_all_before_it_so(tmp_path, last):
+    """Nobody waits for a candidate, a trial or a result: what comes of them is on the disk after them."""
+    before = [event for event in events() if isinstance(event, CandidateMade | TrialEnded | ResultKnown)]
+
+    async def run() -> None:
+        async with begin(tmp_path) as writer:
+            for event in (*before, last):
+                await writer.record(event)
+            # Read while the writer still runs: what is not committed does not show.
+            with RunReader(tmp_path, RUN) as reader:
+                assert len(list(reader.candidates())) == sum(isinstance(event, CandidateMade) for event in before) > 0
+                assert len(list(reader.trials())) == sum(isinstance(event, TrialEnded) for event in before) > 0
+                assert len(list(reader.results())) == sum(isinstance(event, ResultKnown) for event in before) > 0
+
+    asyncio.run(run())
+
+
 def test_one_writer_a_run(tmp_path):
     writer = begin(tmp_path)
     with pytest.raises(UserError, match=rf"in use by pid {os.getpid()} since \d\d:\d\d"):

@@ -18,12 +18,10 @@ from optimizer.errors import OptimizerError, StoreError
 from optimizer.events import (
     CallEnded,
     CallSent,
-    CandidateMade,
     Decided,
     Event,
     Progress,
     RunEnded,
-    TrialEnded,
 )
 from optimizer.redaction import Scrubber
 from optimizer.results import Completion, Result
@@ -39,10 +37,11 @@ from optimizer.store.schema import Cell, Statement
 from optimizer.store.standing import standing
 from optimizer.store.totals import Spending, kept_totals, spending
 
-DURABLE = (CallSent, CallEnded, Decided, TrialEnded, RunEnded, CandidateMade)
+DURABLE = (CallSent, CallEnded, Decided, RunEnded)
 """Events whose `record` returns only when they are on the disk, and everything before them.
 
-A result is not among them: it follows from an answer that is, and every decision that rests on it comes after it.
+A result is not among them: it follows from an answer that is, and every decision that rests on it comes after it. Nor
+are a candidate and a trial: whatever is asked or decided because of them comes after them.
 """
 _ROWS = ("rows", "splits")
 """What a run knows of every row: too much for a line."""
