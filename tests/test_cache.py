@@ -620,3 +620,42 @@ def test_a_time_that_is_none_is_not_told(tmp_path, moment):
         connection.commit()
     with CompletionCache(tmp_path) as cache:
         assert (cache.stats().oldest, cache.stats().newest, cache.surplus(keep_bytes=0).newest) == (None, None, None)
+
+
+# Reading ahead
+
+
+def asked(folder: Path, order: list[str]) -> tuple[list[Completion | None], int]:
+    """What a fresh cache finds, and how many statements that took."""
+
+    async def main() -> tuple[list[Completion | None], int]:
+        statements: list[str] = []
+        async with CompletionCache(folder) as cache:
+            cache._reading._db.set_trace_callback(statements.append)
+            return [await cache.find(key) for key in order], len(statements)
+
+    return asyncio.run(main())
+
+
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_rows_that_were_stored_in_a_row_are_read_together(tmp_path, shuffle):
+    entries = filled(tmp_path, 300)
+    order = list(entries)
+    if shuffle:
+        random.Random(3).shuffle(order)
+    found, statements = asked(tmp_path, order)
+    assert found == list(entries[key] for key in order)
+    assert statements < 30 if not shuffle else statements < 700
+
+
+def test_what_is_read_ahead_is_believed_no_more_than_the_rest(tmp_path):
+    entries = filled(tmp_path, 100)
+    keys = list(entries)
+    with database(tmp_path) as db:
+        db.execute("UPDATE Cache SET value = replace(value, 'answer', 'forged') WHERE key = ?", (keys[20],))
+        db.execute("UPDATE Cache SET filename = '/etc/passwd' WHERE key = ?", (keys[30],))
+        db.execute("UPDATE Cache SET value = CAST(x'ff' AS TEXT) WHERE key = ?", (keys[40],))
+        db.execute("UPDATE Cache SET value = x'00' WHERE key = ?", (keys[50],))
+    found, _ = asked(tmp_path, keys)
+    bad = {keys[20], keys[30], keys[40], keys[50]}
+    assert found == [None if key in bad else entries[key] for key in keys]

@@ -29,7 +29,7 @@ from optimizer.failures import Failure
 from optimizer.outcome import Outcome
 from optimizer.prompt import Prompt
 from optimizer.redaction import Scrubber
-from optimizer.results import CallError, Completion, Result
+from optimizer.results import CallError, Completion, Result, Score
 from optimizer.store import records, schema
 from optimizer.store.codec import dumps
 from optimizer.store.meta import content_hash
@@ -38,6 +38,7 @@ from optimizer.store.schema import Cell, Statement
 
 Work = Statement | Callable[[sqlite3.Connection], Iterable[Statement]]
 """A statement, or what finds its statements in the file at the moment when it is written."""
+_MOST_SAID = 256
 SENT, ANSWERED, FAILED, SAVED, LOST = "sent", "answered", "failed", "saved", "lost in kill"
 """States of a call. All but `saved` were sent, and count as billed."""
 
@@ -66,6 +67,8 @@ class Rows:
     """Attempts under way, by id."""
     saved: int = 0
     """Requests that were answered without sending."""
+    said: dict[tuple[Score, ...], str] = field(default_factory=dict)
+    """Scores as they were written before: most rows have those of another one."""
 
     def of(self, event: Event, at: float, clock: float) -> list[Work]:
         """Statements of one event that happened at Unix time `at` and monotonic time `clock`.
@@ -78,6 +81,15 @@ class Rows:
     def json(self, hint: Any, value: object) -> str:
         """Scrubbed JSON text."""
         return self.scrubber.json(dumps(hint, value))
+
+    def scores(self, scores: tuple[Score, ...]) -> str:
+        """The scores of a row, as JSON."""
+        said = self.said.get(scores)
+        if said is None:
+            said = self.json(SCORES, scores)
+            if len(self.said) < _MOST_SAID:
+                self.said[scores] = said
+        return said
 
     def text(self, value: str) -> str:
         """Scrubbed text."""
@@ -183,7 +195,7 @@ def _(event: ResultKnown, rows: Rows, at: float, clock: float) -> list[Work]:
     trace = rows.json(TRACE, result.trace) if result.trace else "[]"
     head = (result.candidate, rows.text(result.example), event.split.value, event.phase.value, event.round)
     score = (int(result.passed), real(result.score))
-    return [schema.RESULTS.insert(*head, *score, *figures, rows.json(SCORES, result.scores), error, trace)]
+    return [schema.RESULTS.insert(*head, *score, *figures, rows.scores(result.scores), error, trace)]
 
 
 @_statements.register

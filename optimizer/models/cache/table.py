@@ -6,7 +6,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 from optimizer.chunks import chunks
@@ -14,7 +14,15 @@ from optimizer.models.cache.codec import TamperedRow
 
 RAW = 1
 """diskcache's mode of a value that stands in the table as it is."""
-_ROW = "SELECT mode, filename, value FROM Cache WHERE key = ? AND raw = 1"
+_ROW = "SELECT rowid, mode, filename, value FROM Cache WHERE key = ? AND raw = 1"
+_NEXT = f"""SELECT key, mode, filename, value FROM Cache
+    WHERE rowid BETWEEN ? AND ? AND raw = 1 AND length(value) <= {2**16}"""
+AHEAD = 64
+"""Rows that are read together: what was stored in a row is often asked for in a row, when a run is repeated."""
+NEAR = 512
+"""Rows between two that were asked for, one after the other, from which on they have nothing to do with each other."""
+Cells = tuple[object, object, object]
+"""Mode, name of a file and value of a row, as they stand there."""
 _ADD = "INSERT INTO Cache (key, raw, store_time, access_time, access_count, size, mode, value) VALUES {}"
 _ONE = "(?, 1, ?, ?, 0, 0, ?, ?)"
 # What stood there before, a name of a file included, is replaced as a whole.
@@ -45,6 +53,8 @@ class Reading:
         self._lock = threading.Lock()
         self._pid = os.getpid()
         self._db = self._connect()
+        self._last = 0
+        self._ahead: dict[object, Cells] = {}
 
     def value(self, key: str) -> str | None:
         """The text of a row; None where there is none.
@@ -54,7 +64,7 @@ class Reading:
         """
         with self._lock:
             try:
-                row = self._connection().execute(_ROW, (key,)).fetchone()
+                row = self._ahead.pop(key, None) or self._row(key)
             except UnicodeDecodeError as error:
                 raise TamperedRow("text that is none") from error
             except sqlite3.DatabaseError as error:
@@ -68,6 +78,20 @@ class Reading:
         if mode != RAW or filename is not None or type(value) is not str:
             raise TamperedRow("a value that is not text in the table", row)
         return value
+
+    def _row(self, key: str) -> Cells | None:
+        db = self._connection()
+        row = db.execute(_ROW, (key,)).fetchone()
+        if row is None:
+            return None
+        place, *cells = row
+        if 0 < place - self._last <= NEAR:
+            # What is asked for out of turn is forgotten: this is no second cache.
+            with suppress(sqlite3.Error, UnicodeDecodeError):
+                self._ahead = {of: tuple(rest) for of, *rest in db.execute(_NEXT, (place + 1, place + AHEAD))}
+        self._last = place
+        mode, filename, value = cells
+        return mode, filename, value
 
     def keys(self, most: int) -> list[object] | None:
         """All keys; None where there are more than `most`, or the file does not tell."""
