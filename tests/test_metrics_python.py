@@ -159,6 +159,7 @@ def test_a_module_is_named_by_its_import_name():
         ("def f(c)", "checks.py:f", "SyntaxError at line 1"),
         ("f = '\0'", "checks.py:f", "cannot be loaded"),
         ("", "nowhere.py:f", "cannot be read"),
+        ("", "circle.py:f", "cannot be read"),
         ("", "no_such_module_at_all:f", "no module"),
         ("", "json.nothing:f", "no module"),
         ("", "checks.py", "write file.py:name or module:name"),
@@ -167,6 +168,7 @@ def test_a_module_is_named_by_its_import_name():
 )
 def test_a_function_that_cannot_be_found_is_told_without_running_anything(source, function, message, tmp_path):
     (tmp_path / "checks.py").write_text(source, encoding="utf-8")
+    (tmp_path / "circle.py").symlink_to("circle.py")
     with pytest.raises(ConfigError, match=message):
         built("python", function, root=tmp_path)
 

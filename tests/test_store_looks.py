@@ -51,10 +51,11 @@ def test_a_line_that_a_kill_cut_short_counts_for_nothing(tmp_path):
     assert len(looks(tmp_path, "rows")) == 2
 
 
-def test_a_damaged_line_is_named_and_no_look_forgotten(tmp_path):
+@pytest.mark.parametrize("garbage", ["garbage", "[" * 100_000], ids=["text", "depth"])
+def test_a_damaged_line_is_named_and_no_look_forgotten(tmp_path, garbage):
     count_look(tmp_path, LOOK)
     count_look(tmp_path, replace(LOOK, winner="c"))
-    ledger(tmp_path).write_text("garbage\n" + ledger(tmp_path).read_text(encoding="utf-8"), encoding="utf-8")
+    ledger(tmp_path).write_text(f"{garbage}\n" + ledger(tmp_path).read_text(encoding="utf-8"), encoding="utf-8")
     with pytest.raises(StoreError, match=r"looks.jsonl:1: damaged, not a look"):
         count_look(tmp_path, replace(LOOK, winner="d"))
 

@@ -24,10 +24,11 @@ def test_an_id_that_could_lead_elsewhere_is_refused(tmp_path, run_id):
         run_folder(tmp_path, run_id)
 
 
-def test_a_link_out_of_the_folder_of_runs_is_refused(tmp_path):
+@pytest.mark.parametrize("target", ["elsewhere", "runs/x"], ids=["out", "circle"])
+def test_a_link_out_of_the_folder_of_runs_is_refused(tmp_path, target):
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "runs").mkdir()
-    (tmp_path / "runs" / "x").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "runs" / "x").symlink_to(tmp_path / target)
     with pytest.raises(UserError, match="leads out"):
         run_folder(tmp_path, "x")
 

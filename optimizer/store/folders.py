@@ -67,9 +67,17 @@ def run_folder(root: Path, run_id: str) -> RunFolder:
             f"no dot or dash, and not `{LATEST}`)"
         )
     path = runs_folder(root) / run_id
-    if path.is_symlink() and path.resolve().parent != runs_folder(root).resolve():
+    if path.is_symlink() and not _stays(path):
         raise UserError(f"{path}: a link that leads out of {runs_folder(root)} (move the run's folder there)")
     return RunFolder(path=path)
+
+
+def _stays(link: Path) -> bool:
+    """Whether a link leads to something beside it; one that leads in a circle leads nowhere."""
+    try:
+        return link.resolve().parent == link.parent.resolve()
+    except (OSError, RuntimeError):
+        return False
 
 
 def run_ids(root: Path) -> list[str]:

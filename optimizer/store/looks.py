@@ -116,7 +116,7 @@ def _read(path: Path) -> Iterator[Look]:
             look = Look(**{name: str(told[name]) for name in Look.__dataclass_fields__})
             if told.get("crc", _sum(asdict(look))) != _sum(asdict(look)):
                 raise ValueError("checksum")
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise StoreError(
                 f"{path}:{number}: damaged, not a look (restore the file, or take the line away: looks that runs "
                 "tell of count again)"

@@ -24,7 +24,7 @@ def source_file(place: str, root: Path) -> Path:
         place: path relative to `root`, or the import name of a module.
         root: folder of the eval file.
     """
-    file = (root / place).resolve() if is_file(place) else _module_file(place)
+    file = _followed(root / place) if is_file(place) else _module_file(place)
     for folder in file.parents:
         # A run's folder holds what models said; code from there is code of theirs.
         if folder.name == ".optimizer" or (folder / "run.sqlite").exists():
@@ -32,6 +32,13 @@ def source_file(place: str, root: Path) -> Path:
                 f"{quote(place)} lies in the folder of a run or of the cache; put it beside the eval file"
             )
     return file
+
+
+def _followed(named: Path) -> Path:
+    try:
+        return named.resolve()
+    except (OSError, RuntimeError, ValueError) as error:  # Links in a circle, a name that no file can have.
+        raise ConfigError(f"{quote(named.name)} cannot be read: its links lead to no file") from error
 
 
 def hash_file(file: Path) -> str:
