@@ -95,7 +95,7 @@ def _value(text: str) -> Any:
     """JSON where it reads as such, else text."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 

@@ -65,7 +65,7 @@ def param(text: str) -> tuple[str, Any]:
         raise UserError(f"--param {text[:40]}: not KEY=VALUE (write --param temperature=0)")
     try:
         value = json.loads(written, parse_constant=_not_finite)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = written
     try:
         check_params({name: value})

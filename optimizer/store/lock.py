@@ -100,7 +100,7 @@ def owner(path: Path) -> Owner | None:
     try:
         told = json.loads(path.read_text(encoding="utf-8"))
         return Owner(pid=int(told["pid"]), started=str(told["started"]), since=float(told["since"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -96,7 +96,7 @@ def _call_in(line: bytes) -> tuple[str, str, str, str] | None:
     try:
         told = json.loads(line)
         return str(told["call"]), str(told["key"]), Role(told["role"]).value, Phase(told["phase"]).value
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

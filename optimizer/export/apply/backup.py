@@ -110,7 +110,7 @@ def forget(path: Path) -> None:
 def _read(path: Path) -> Record:
     try:
         return Record(**json.loads(path.read_text("utf-8")))
-    except (OSError, ValueError, TypeError) as error:
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise StoreError(f"{shown(path)}: cannot be read ({type(error).__name__}; take it away to go on)") from None
 
 
