@@ -235,13 +235,13 @@ def test_dollars_end_a_run_before_they_are_passed(tmp_path: Path) -> None:
 def test_minutes_end_a_run_in_the_middle_of_a_long_wait(tmp_path: Path) -> None:
     faults = in_turn(*[None] * 20, *[refuse(429, retry_after="90")] * 50)
     with lab(tmp_path, faults=faults, concurrency=4) as here:
-        setting(here, "budget: {calls: 400}", "budget: {minutes: 0.1, calls: 400}")
+        setting(here, "budget: {calls: 400}", "budget: {minutes: 0.05, calls: 400}")
         began = time.monotonic()
         done = here.run()
-        here.check(done, code=5, says=("budget of 0.1 minutes is used up", "raise budget.minutes and resume"))
-        assert time.monotonic() - began < 60.0, "six seconds and what a run begins and ends with, not ninety"
+        here.check(done, code=5, says=("budget of 0.05 minutes is used up", "raise budget.minutes and resume"))
+        assert time.monotonic() - began < 60.0, "three seconds and what a run begins and ends with, not ninety"
         here.meter.faults = None
-        setting(here, "minutes: 0.1, ", "")
+        setting(here, "minutes: 0.05, ", "")
         here.check(here.run(), code=0, same=True)
 
 
