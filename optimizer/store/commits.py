@@ -26,7 +26,8 @@ from optimizer.store.schema import INSERTS, Cell, insert_sql
 MOST_IN_GROUP = 2048
 """Events in one commit, at most."""
 MANY = 17
-"""Events in a group from which on the next one waits for company: more than 16 calls in flight, the default, make."""
+"""Events of a group that are waited for from which on the next one waits for company: more than 16 calls in flight, the
+default, make. Results come with them, and nobody waits for those."""
 COMPANY = 0.004
 """Seconds that it waits. Between statements this thread and the event loop wait for each other: with 128 calls in
 flight, groups of four times as many events made a fifth more calls a second."""
@@ -83,7 +84,7 @@ class Commits:
     def _work(self) -> None:
         jobs: Sequence[Job] = ()
         while True:
-            if len(jobs) >= MANY:
+            if sum(job.waiter is not None for job in jobs) >= MANY:
                 time.sleep(COMPANY)
             jobs, last = self._gather()
             if jobs:
