@@ -21,6 +21,7 @@ from optimizer.dataset import Split, groups_of
 from optimizer.errors import BudgetExceeded
 from optimizer.evaluator import Bench, Purpose
 from optimizer.events import CandidateMade, Decided, RunEnded
+from optimizer.missed import missed
 from optimizer.mutate.propose import Proposers
 from optimizer.outcome import Comparison, Outcome, Phase
 from optimizer.prompt import Prompt
@@ -147,7 +148,7 @@ async def price(bench: Bench, state: RunState) -> Priced:
         told = f"the budget ended the pricing of lines: {_first(error)}"
         await bench.tell(Decided(kind="stop", round=state.round, reason=told))
         return unpriced(state, winner)
-    return await shortened(bench, state, await joined(bench, state, pruned, priced))
+    return await missed(bench, state, await shortened(bench, state, await joined(bench, state, pruned, priced)))
 
 
 async def finish(bench: Bench, ends: Ends, state: RunState, end: Checked) -> Finished:

@@ -40,6 +40,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "rethink",
         "choice",
         "prune",
+        "missed",
         "loop",
         "ship",
         "context_window",

@@ -171,7 +171,7 @@ class RunReader:
             fingerprint = decision.decided.figures.get(
                 "without" if decision.decided.kind == "drop line" else "candidate"
             )
-            if decision.decided.kind in {"accept", "drop line"} and isinstance(fingerprint, str):
+            if decision.decided.kind in {"accept", "drop line", "missed"} and isinstance(fingerprint, str):
                 return self.prompt(fingerprint)
         return self.seed()
 
