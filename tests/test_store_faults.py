@@ -28,8 +28,12 @@ LIMITED = """
 import asyncio, resource, signal, sys
 from pathlib import Path
 from optimizer.errors import StoreError
-from optimizer.events import Decided
+from optimizer.events import CallSent
+from optimizer.outcome import Phase, Role
 from tests.sample_run import begin
+
+def sent(name):
+    return CallSent(call=name, key="x" * 4000, role=Role.TASK, phase=Phase.SEARCH)
 
 async def main():
     writer = begin(Path(sys.argv[1]))
@@ -38,13 +42,13 @@ async def main():
     kept = 0
     try:
         while True:
-            await writer.record(Decided(kind="stop", round=kept, reason="x" * 4000))
+            await writer.record(sent(str(kept)))
             kept += 1
     except StoreError as error:
         print(kept)
         print(error)
     try:
-        await writer.record(Decided(kind="stop", round=kept, reason="after"))
+        await writer.record(sent("after"))
     except StoreError as error:
         print(error)
     try:
@@ -65,7 +69,7 @@ def test_a_disk_that_takes_no_more_stops_the_run_and_keeps_what_was_kept(tmp_pat
     assert str(tmp_path) in first and ("limit" in first or "no space" in first)
     assert second == first and closed == f"closed: {first}"
     with RunReader(tmp_path, RUN) as reader:
-        assert len(reader.decisions()) >= int(kept)
+        assert len(list(reader.calls())) >= int(kept)
     writer = begin(tmp_path, resume=True)
     asyncio.run(emit(writer, [Decided(kind="stop", round=0, reason="goes on")]))
     writer.close()
@@ -109,7 +113,7 @@ def test_a_locked_file_stops_the_run_after_a_while_and_not_the_loop(tmp_path, mo
 
     async def record() -> None:
         nonlocal turns
-        task = asyncio.create_task(writer.record(Decided(kind="stop", round=0, reason="x")))
+        task = asyncio.create_task(writer.record(CallSent(call="a", key="k", role=Role.TASK, phase=Phase.SEARCH)))
         while not task.done():
             turns += 1
             await asyncio.sleep(0)

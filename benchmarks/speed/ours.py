@@ -28,10 +28,10 @@ from optimizer.cli import COLLECT_AT
 from optimizer.config import RunConfig
 from optimizer.dataset import Split
 from optimizer.evaluator import Evaluator, Purpose
-from optimizer.events import Decided, Sink
+from optimizer.events import CallSent, Sink
 from optimizer.intake import Loaded, take_in
 from optimizer.models.gate import connected
-from optimizer.outcome import Phase
+from optimizer.outcome import Phase, Role
 from optimizer.plan import Plan
 from optimizer.readers.config import load_config
 from optimizer.results import Evaluation
@@ -88,8 +88,8 @@ async def run(config: RunConfig, loaded: Loaded, folder: Path) -> Took:
     ):
         clock = Clock()
         scored = await evaluator.evaluate(loaded.prompt, val, PURPOSE)
-        # As a run does: on the disk when this returns, and every result before it.
-        await writer.record(Decided(kind="baseline", round=0, reason="all rows", figures={"score": scored.mean}))
+        # As a run's next call does: on the disk when this returns, and every result before it.
+        await writer.record(CallSent(call="next", key="", role=Role.TASK, phase=PURPOSE.phase))
         return clock.took(len(scored.scored), scored.mean)
 
 

@@ -37,11 +37,11 @@ from optimizer.store.schema import Cell, Statement
 from optimizer.store.standing import standing
 from optimizer.store.totals import Spending, kept_totals, spending
 
-DURABLE = (CallSent, CallEnded, Decided, RunEnded)
+DURABLE = (CallSent, CallEnded, RunEnded)
 """Events whose `record` returns only when they are on the disk, and everything before them.
 
 A result is not among them: it follows from an answer that is, and every decision that rests on it comes after it. Nor
-are a candidate and a trial: whatever is asked or decided because of them comes after them.
+are candidates, trials and decisions: no call leaves because of them, and no run ends, before they are on the disk.
 """
 _ROWS = ("rows", "splits")
 """What a run knows of every row: too much for a line."""
