@@ -20,7 +20,7 @@ from optimizer.events import CandidateMade, Decided, LinePriced
 from optimizer.outcome import LineWorth, Phase
 from optimizer.prompt import Prompt
 from optimizer.protect import broken
-from optimizer.round import RunState
+from optimizer.round import RunState, progress
 from optimizer.search.again import raw, settled
 from optimizer.search.study import BELIEVED, Champion
 from optimizer.stats import posterior_better
@@ -89,7 +89,7 @@ class _Work:
 
     async def completed(self) -> Champion:
         """The winner with answers of its own on all val rows."""
-        purpose = self._purpose(Split.VAL)
+        purpose = await self._purpose(Split.VAL)
         val = await self.bench.evaluator.evaluate(self.winner.prompt, self.bench.val, purpose)
         return replace(self.winner, val=val)
 
@@ -125,7 +125,7 @@ class _Work:
 
         Both sides answer anew, with a line that says nothing: their answers so far chose the line, and these rows.
         """
-        purpose = self._purpose(split)
+        purpose = await self._purpose(split)
         sides = (apply(self.winner.prompt, [ASIDE]), apply(prompt, [ASIDE]))
         for side, origin in zip(sides, ("winner", f"with {line} again"), strict=True):
             await self._made(side, f"{origin}, asked anew")
@@ -137,8 +137,12 @@ class _Work:
         parent = self.winner.prompt.fingerprint
         await self.bench.tell(CandidateMade(prompt=prompt, round=self.state.round, origin=origin, parent=parent))
 
-    def _purpose(self, split: Split) -> Purpose:
-        return Purpose(phase=self._phase, split=split, round=self.state.round)
+    async def _purpose(self, split: Split) -> Purpose:
+        """What the next rows are asked for. Who follows the run is told whose calls they are."""
+        phase = self._phase
+        step = "pricing lines" if phase is Phase.ATTRIBUTION else "asking what is missed"
+        await progress(self.bench, step, 0, self.state)
+        return Purpose(phase=phase, split=split, round=self.state.round)
 
     @property
     def _phase(self) -> Phase:

@@ -27,7 +27,12 @@ WAYS: Mapping[str, Mapping[str, bool]] = {
 """Arm -> who proposes."""
 KEEP = " <!-- keep -->"
 """What locks a line."""
-PHASES = {"completing the winner": "attribution", "pricing lines": "attribution", "test": "test"}
+PHASES = {
+    "completing the winner": "attribution",
+    "pricing lines": "attribution",
+    "asking what is missed": "search",
+    "test": "test",
+}
 """Step of a run -> phase that the server counts from then on."""
 
 
