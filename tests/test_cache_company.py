@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import textwrap
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -136,8 +139,8 @@ def test_the_last_one_closes_what_all_have_opened(tmp_path):
     assert len(os.listdir("/dev/fd")) == before
 
 
-@pytest.mark.parametrize("missing", ["fcntl.lockf", "mmap.mmap"])
-def test_without_locks_or_shared_memory_nobody_is_alone_and_every_claim_is_granted(tmp_path, monkeypatch, missing):
+@pytest.mark.parametrize("missing", ["fcntl.lockf", "os.pread", "os.pwrite"])
+def test_without_locks_or_a_file_to_share_nobody_is_alone_and_every_claim_is_granted(tmp_path, monkeypatch, missing):
     def refused(*_: object) -> None:
         raise OSError("no such thing here")
 
@@ -168,3 +171,109 @@ def test_a_key_that_was_added_is_never_denied():
     assert all(map(found.may_hold, known))
     wrong = sum(found.may_hold(f"{number:065x}") for number in range(10_000))
     assert wrong < 500, "about one in forty is taken for known"
+
+
+@pytest.mark.parametrize("harm", ["cut", "cut short", "overwritten", "deleted", "replaced"])
+def test_a_file_that_is_harmed_while_it_is_open_ends_being_alone_and_nothing_else(tmp_path, monkeypatch, harm):
+    monkeypatch.setattr(company, "_PATIENCE", 0.1)
+    path = tmp_path / "claims"
+
+    async def main() -> None:
+        claims = Claims(path)
+        await claims.take(KEY)
+        if harm.startswith("cut"):
+            os.truncate(path, 3 if harm == "cut short" else 0)
+        elif harm == "overwritten":
+            path.write_bytes(b"x" * 4096)
+        else:
+            path.unlink()
+            if harm == "replaced":
+                path.write_bytes(b"")
+        while claims.alone():
+            await asyncio.sleep(0.01)
+        await claims.take(OTHER)
+        claims.give_back(KEY)
+        late = Claims(path)
+        await late.take(OTHER)
+        late.close()
+        claims.close()
+
+    asyncio.run(main())
+
+
+def test_a_kill_with_two_others_there_keeps_nobody_waiting(tmp_path, monkeypatch):
+    monkeypatch.setattr(company, "_PATIENCE", 3600.0)
+    path = str(tmp_path / "claims")
+    killed = child(HOLDS.replace("await asyncio.to_thread(sys.stdin.readline)", "sys.stdin.readline()"), path, KEY)
+    waits = "import sys; from pathlib import Path; from optimizer.models.cache import claims, company\n"
+    waits += "print('begins', flush=True); company._PATIENCE = 3600.0; claims.Claims(Path(sys.argv[1]))\n"
+    waits += "print('came', flush=True); sys.stdin.readline()"
+    others = [child(waits, path) for _ in range(2)]
+    time.sleep(0.2)
+    killed.kill()
+    killed.communicate()
+    for other in others:
+        assert other.stdout is not None and other.stdout.readline() == "came\n"
+    late = Claims(tmp_path / "claims")
+    late.close()
+    for other in others:
+        other.communicate("go\n")
+
+
+def test_what_one_gives_back_stays_locked_for_the_other_of_the_same_process(tmp_path):
+    async def main() -> None:
+        one, two = Claims(tmp_path / "claims"), Claims(tmp_path / "claims")
+        await one.take(KEY)
+        await two.take(KEY)
+        two.give_back(KEY)
+        process = await asyncio.to_thread(child, TAKES, str(tmp_path / "claims"), KEY)
+        assert process.stdout is not None
+        taken = asyncio.create_task(asyncio.to_thread(process.stdout.readline))
+        await asyncio.sleep(0.2)
+        still = not taken.done()
+        one.give_back(KEY)
+        assert await taken == "taken\n" and still
+        await asyncio.to_thread(process.communicate)
+        one.close()
+        two.close()
+
+    asyncio.run(main())
+
+
+def test_a_caller_that_is_cancelled_keeps_its_claim_until_its_answer_is_durable(tmp_path, monkeypatch):
+    async def main() -> None:
+        async with CompletionCache(tmp_path) as cache:
+            commit, may = cache._writer._commit, threading.Event()
+            monkeypatch.setattr(cache._writer, "_commit", lambda rows: (may.wait(), commit(rows)))
+
+            async def call() -> None:
+                async with cache.claimed(KEY):
+                    await cache.put(KEY, ROMEO)
+
+            task = asyncio.create_task(call())
+            await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            held = dict(cache._claims._held)
+            may.set()
+            await cache.settled(KEY)
+            await asyncio.sleep(0)
+            assert held == {KEY: 1} and not cache._claims._held
+
+    asyncio.run(main())
+
+
+def test_threads_that_come_and_go_close_nothing_that_another_has(tmp_path):
+    before = len(os.listdir("/dev/fd"))
+
+    def come_and_go() -> None:
+        for _ in range(5):
+            claims = Claims(tmp_path / "claims")
+            asyncio.run(claims.take(KEY))
+            claims.close()
+            claims.give_back(KEY)
+
+    with ThreadPoolExecutor(4) as pool:
+        for done in [pool.submit(come_and_go) for _ in range(4)]:
+            done.result()
+    assert not company._open and len(os.listdir("/dev/fd")) == before

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from optimizer.models.cache.company import Company
-
-try:
-    import fcntl
-except ImportError:  # Windows
-    fcntl = None  # type: ignore[assignment]
 
 POLL = 0.05
 """Seconds between two looks at a key that another process has claimed."""
@@ -31,11 +27,12 @@ class Claims:
 
     def __init__(self, path: Path) -> None:
         """Open or make the file; waits a moment where another process has it. Raises OSError."""
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
-        self._company = Company(self._descriptor)
+        self._company = Company(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
         self._locks = not self._company.alone()
         self._held: dict[str, int] = {}
+        self._locked: set[str] = set()
         self._looks_out: asyncio.AbstractEventLoop | None = None
+        self._round: object = None
 
     def alone(self) -> bool:
         """Whether no other process can have asked for anything since this one came. Takes no time."""
@@ -43,9 +40,9 @@ class Claims:
 
     async def take(self, key: str) -> None:
         """Claim a key (hex digits); waits while another process has it, though not for ever."""
-        if self.alone():
+        if not self._locks:
             self._look_out()
-        # Asked once more: who came before we said that we are busy did not wait for us.
+        # Asked after we said that we are busy: who came before that did not wait for us.
         if not self.alone():
             self._lock_all()
             waited = 0.0
@@ -55,16 +52,17 @@ class Claims:
         self._held[key] = self._held.get(key, 0) + 1
 
     def give_back(self, key: str) -> None:
-        """End one claim."""
-        held = self._held.pop(key) - 1
+        """End one claim; does nothing once all have ended."""
+        held = self._held.pop(key, 1) - 1
         if held:
             self._held[key] = held
-        elif self._locks:
+        else:
             self._unlock(key)
 
     def close(self) -> None:
         """End all claims."""
-        for key in self._held if self._locks else ():
+        self._round = None
+        for key in list(self._locked):
             self._unlock(key)
         self._held.clear()
         self._company.leave()
@@ -72,13 +70,16 @@ class Claims:
     def _look_out(self) -> None:
         loop = asyncio.get_running_loop()
         if self._looks_out is not loop:
-            self._looks_out = loop
+            # The loop of before may be closed: then it looks no more.
+            self._looks_out, self._round = loop, object()
             self._company.busy(busy=True)
-            loop.call_later(LOOK_OUT, self._look)
+            loop.call_later(LOOK_OUT, self._look, self._round)
 
-    def _look(self) -> None:
-        if self._held and not self._locks and self._company.alone():
-            asyncio.get_running_loop().call_later(LOOK_OUT, self._look)
+    def _look(self, of: object) -> None:
+        if of is not self._round:
+            return  # Closed, or looked out for by another loop.
+        if self._held and not self._locks and self._company.look():
+            asyncio.get_running_loop().call_later(LOOK_OUT, self._look, of)
             return
         self._looks_out = None
         if self._held:
@@ -90,27 +91,20 @@ class Claims:
         """Lock what was claimed while nobody else was there; from now on each key is locked as it is claimed."""
         if not self._locks:
             self._locks = True
-            for key in self._held:
+            for key in list(self._held):
                 self._lock(key)
             self._company.busy(busy=False)
 
     def _lock(self, key: str) -> bool:
-        if fcntl is None:
-            return True
-        try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, _place(key))
-        except (BlockingIOError, PermissionError):
+        if not self._company.lock(_place(key)):
             return False
-        except OSError:
-            return True
+        self._locked.add(key)
         return True
 
     def _unlock(self, key: str) -> None:
-        if fcntl is not None:
-            try:
-                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _place(key))
-            except OSError:
-                return  # No locks here.
+        if key in self._locked:
+            self._locked.remove(key)
+            self._company.unlock(_place(key))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +115,19 @@ class Claim:
     """Whose."""
     key: str
     """Of what."""
+    writing: Mapping[str, asyncio.Future[BaseException | None]]
+    """Answers on their way to the disk, by key."""
 
     async def __aenter__(self) -> None:
         await self.claims.take(self.key)
 
     async def __aexit__(self, *_: object) -> None:
-        self.claims.give_back(self.key)
+        written = self.writing.get(self.key)
+        if written is None or written.done():
+            self.claims.give_back(self.key)
+        else:
+            # The caller was cancelled. Others would not find the answer yet, and ask once more.
+            written.add_done_callback(lambda _: self.claims.give_back(self.key))
 
 
 def _place(key: str) -> int:

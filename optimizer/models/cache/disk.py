@@ -152,7 +152,7 @@ class CompletionCache:
 
     def claimed(self, key: str) -> Claim:
         """Keep other processes from asking for a key meanwhile; waits for one that does. Look at the table inside."""
-        return Claim(self._claims, key)
+        return Claim(self._claims, key, self._writing)
 
     def stats(self) -> CacheStats:
         """Count the entries and measure the files."""
