@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import textwrap
 import threading
@@ -277,3 +278,17 @@ def test_threads_that_come_and_go_close_nothing_that_another_has(tmp_path):
         for done in [pool.submit(come_and_go) for _ in range(4)]:
             done.result()
     assert not company._open and len(os.listdir("/dev/fd")) == before
+
+
+def test_a_disk_that_takes_no_name_keeps_nobody_waiting(tmp_path, monkeypatch):
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("os.pwrite", full)
+        claims = Claims(tmp_path / "claims")
+    assert not claims.alone()
+    comes = "import sys; from pathlib import Path; from optimizer.models.cache import claims, company\n"
+    comes += "company._PATIENCE = 3600.0; claims.Claims(Path(sys.argv[1])); print('came', flush=True)"
+    child(comes, str(tmp_path / "claims")).communicate()
+    claims.close()

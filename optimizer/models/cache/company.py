@@ -29,6 +29,8 @@ _LOOK = 0.01
 """Seconds between two looks at whether the other has seen us."""
 _PATIENCE = 5.0
 """Seconds after which we go on all the same: the other may be stopped rather than slow."""
+_CUT = 0.05
+"""The same where the file was cut."""
 _FRESH = 0.1
 """Seconds for which a look is believed while busy: far less than the others' patience."""
 
@@ -153,18 +155,15 @@ class Company:
 
     def _come_in(self) -> None:
         until = time.monotonic() + _PATIENCE
-        if free := self._try(fcntl.LOCK_EX, _PLACE):
+        if first := self._try(fcntl.LOCK_EX, _PLACE):
+            # Nobody else gets past this lock. What the file holds may have been left by one that was killed.
             with _guard:
-                first = len(self._here.users) == 1
-                if first:
-                    # Nobody else gets past the lock of `_PLACE`. The rest may have been left by one that was killed.
-                    self._here.was_alone = self._try(fcntl.LOCK_EX, _ALONE)
-                    os.pwrite(self._descriptor, self._name + _NOBODY, 0)
+                first = len(self._here.users) == 1 and self._begin()
         # Who is in the middle of the lines above has it for a moment, unless it is stopped.
         while not (present := self._try(fcntl.LOCK_SH, _PLACE)) and time.monotonic() < until:
             time.sleep(_LOOK)
         with _guard:
-            if free and first:
+            if first:
                 # Others went on without us where we were stopped for long.
                 self._alone = present and len(self._here.users) == 1 and time.monotonic() < until
                 return
@@ -172,20 +171,30 @@ class Company:
             for user in self._here.users:
                 user._alone = False
 
+    def _begin(self) -> bool:
+        """Whether the others can be told that nobody is there but us: not on a full disk, say."""
+        try:
+            self._here.was_alone = self._try(fcntl.LOCK_EX, _ALONE)
+            return os.pwrite(self._descriptor, self._name + _NOBODY, 0) == 2 * _NAME
+        except OSError:
+            return False
+
     def _be_seen(self) -> None:
         """Wait until nobody has calls under way that we cannot see."""
-        until = time.monotonic() + _PATIENCE
+        began = time.monotonic()
         time.sleep(_LOOK)
-        while os.pread(self._descriptor, _NAME, _NAME) != _NOBODY:
+        while (said := os.pread(self._descriptor, _NAME, _NAME)) != _NOBODY:
             with _guard:
                 if self._here.was_alone:
                     return  # It is of this process.
                 if self._try(fcntl.LOCK_SH, _ALONE):
                     fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, _ALONE)
                     return  # It was killed.
-            if time.monotonic() > until:
+            # A file that was cut, or never written, says nothing: whoever is busy has seen that after a few looks.
+            if time.monotonic() > began + (_PATIENCE if len(said) == _NAME else _CUT):
                 # Those who come after us need not wait for it again. It looks before it asks for anything else.
                 os.pwrite(self._descriptor, _NOBODY, _NAME)
+                return
             time.sleep(_LOOK)
 
     def _try(self, kind: int, place: int) -> bool:
