@@ -659,3 +659,19 @@ def test_what_is_read_ahead_is_believed_no_more_than_the_rest(tmp_path):
     found, _ = asked(tmp_path, keys)
     bad = {keys[20], keys[30], keys[40], keys[50]}
     assert found == [None if key in bad else entries[key] for key in keys]
+
+
+def test_a_damaged_row_that_was_read_ahead_and_then_mended_is_found(tmp_path):
+    entries = filled(tmp_path, 20)
+    keys = list(entries)
+    with database(tmp_path) as db:
+        db.execute("UPDATE Cache SET value = replace(value, 'answer', 'forged') WHERE key = ?", (keys[9],))
+
+    async def main() -> None:
+        async with CompletionCache(tmp_path) as cache:
+            assert await cache.find(keys[9]) is None
+            assert [await cache.find(key) for key in keys[:2]] == [entries[key] for key in keys[:2]]
+            await cache.put(keys[9], entries[keys[9]])
+            assert await cache.find(keys[9]) == entries[keys[9]]
+
+    asyncio.run(main())

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from optimizer.errors import StoreError
 from optimizer.models.cache import CompletionCache, company, keys
 from optimizer.models.cache.claims import Claims
 from optimizer.models.cache.keys import Keys
@@ -292,3 +293,10 @@ def test_a_disk_that_takes_no_name_keeps_nobody_waiting(tmp_path, monkeypatch):
     comes += "company._PATIENCE = 3600.0; claims.Claims(Path(sys.argv[1])); print('came', flush=True)"
     child(comes, str(tmp_path / "claims")).communicate()
     claims.close()
+
+
+def test_a_cache_that_cannot_be_opened_is_nobodys_company(tmp_path):
+    (tmp_path / "newest").mkdir()
+    with pytest.raises(StoreError):
+        CompletionCache(tmp_path)
+    assert not company._open

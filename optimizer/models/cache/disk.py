@@ -59,8 +59,9 @@ class CompletionCache:
             # A connection belongs to its thread: what opened the file need not be what writes it.
             self._table.close()
             self._reading = Reading(folder / files.DATABASE)
-            self._claims = Claims(folder / files.CLAIMS)
             self._newest = Newest(folder / files.NEWEST)
+            # Last, since who comes in has to leave.
+            self._claims = Claims(folder / files.CLAIMS)
         except (sqlite3.Error, OSError) as error:
             raise self._fault("open", error) from error
         if moved is not None:
@@ -240,6 +241,7 @@ class CompletionCache:
             locked.patiently(self._reading.path, lambda: self._try(rows))
         except (sqlite3.Error, OSError) as error:
             raise self._fault("write", error) from error
+        self._reading.forget(rows)
 
     def _try(self, rows: Sequence[tuple[str, str]]) -> None:
         import diskcache

@@ -103,6 +103,12 @@ class Reading:
             return None
         return [key for (key,) in rows] if len(rows) <= most else None
 
+    def forget(self, rows: Sequence[tuple[str, str]]) -> None:
+        """Read rows of (key, text) anew, which were written meanwhile: what was read ahead may have been damaged."""
+        with self._lock:
+            for key, _ in rows:
+                self._ahead.pop(key, None)
+
     def close(self) -> None:
         """Close it."""
         with self._lock:
