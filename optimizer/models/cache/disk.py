@@ -21,7 +21,7 @@ from optimizer.models.cache import folder as files
 from optimizer.models.cache.aside import Aside
 from optimizer.models.cache.claims import Claim, Claims
 from optimizer.models.cache.codec import TamperedRow, decode, encode
-from optimizer.models.cache.keys import MOST, Keys
+from optimizer.models.cache.keys import MOST
 from optimizer.models.cache.newest import Newest
 from optimizer.models.cache.stock import SURPLUS, CacheStats, Surplus, limits, moment
 from optimizer.models.cache.table import Reading, write
@@ -76,8 +76,7 @@ class CompletionCache:
             self._note_newest()
             self._table.close()
         # What comes from elsewhere while another process is there is not in it, and is looked for in the file.
-        found = self._reading.keys(MOST) if self._claims.alone() else None
-        self._keys = None if found is None else Keys(found)
+        self._keys = self._reading.keys(MOST) if self._claims.alone() else None
         self._writer = Writer(self._commit, self._table.close)
 
     @property

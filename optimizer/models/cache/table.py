@@ -11,6 +11,7 @@ from pathlib import Path
 
 from optimizer.chunks import chunks
 from optimizer.models.cache.codec import TamperedRow
+from optimizer.models.cache.keys import Keys
 
 RAW = 1
 """diskcache's mode of a value that stands in the table as it is."""
@@ -93,15 +94,17 @@ class Reading:
         mode, filename, value = cells
         return mode, filename, value
 
-    def keys(self, most: int) -> list[object] | None:
-        """All keys; None where there are more than `most`, or the file does not tell."""
+    def keys(self, most: int) -> Keys | None:
+        """All keys; None where there are more than `most`, as far as their numbers tell, or the file does not tell."""
         try:
             # A connection that has read would be in the way of who wants the file alone.
             with closing(self._connect()) as once:
-                rows = once.execute("SELECT key FROM Cache LIMIT ?", (most + 1,)).fetchall()
+                (last,) = once.execute("SELECT max(rowid) FROM Cache").fetchone()
+                if (last or 0) > most:
+                    return None
+                return Keys(key for (key,) in once.execute("SELECT key FROM Cache"))
         except sqlite3.Error:
             return None
-        return [key for (key,) in rows] if len(rows) <= most else None
 
     def forget(self, rows: Sequence[tuple[str, str]]) -> None:
         """Read rows of (key, text) anew, which were written meanwhile: what was read ahead may have been damaged."""
