@@ -299,14 +299,13 @@ def test_resume_begins_a_run_where_there_is_none(tmp_path):
     "last",
     [
         CallSent(call="a", key="k", role=Role.TASK, phase=Phase.SEARCH),
-        Decided(kind="accept", round=1, reason="better"),
         RunEnded(outcome=outcome()),
     ],
     ids=lambda event: type(event).__name__,
 )
 def test_what_is_durable_makes_all_before_it_so(tmp_path, last):
-    """Nobody waits for a candidate, a trial or a result: what comes of them is on the disk after them."""
-    before = [event for event in events() if isinstance(event, CandidateMade | TrialEnded | ResultKnown)]
+    """Nobody waits for candidates, trials, decisions and results: what comes of them is on the disk after them."""
+    before = [event for event in events() if isinstance(event, CandidateMade | TrialEnded | Decided | ResultKnown)]
 
     async def run() -> None:
         async with begin(tmp_path) as writer:
@@ -315,6 +314,7 @@ def test_what_is_durable_makes_all_before_it_so(tmp_path, last):
             # Read while the writer still runs: what is not committed does not show.
             with RunReader(tmp_path, RUN) as reader:
                 assert len(list(reader.candidates())) == sum(isinstance(event, CandidateMade) for event in before) > 0
+                assert len(list(reader.decisions())) == sum(isinstance(event, Decided) for event in before) > 0
                 assert len(list(reader.trials())) == sum(isinstance(event, TrialEnded) for event in before) > 0
                 assert len(list(reader.results())) == sum(isinstance(event, ResultKnown) for event in before) > 0
 
