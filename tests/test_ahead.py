@@ -48,6 +48,7 @@ def test_what_cannot_be_imported_is_left_to_who_needs_it() -> None:
         raise ImportError("no such package")
 
     asyncio.run(_told(Ahead(work), [SENT], done))
+    assert done.is_set(), "it was tried, and nobody heard of it"
 
 
 def test_an_end_before_it_began_does_nothing() -> None:

@@ -297,12 +297,18 @@ def test_a_wait_ends_when_the_minutes_are_over_and_so_does_the_run(before):
     assert clock.now - began == pytest.approx(60.0 - before, abs=0.01), "no wait once they are over"
 
 
-def test_what_is_kept_for_the_test_is_kept_from_a_wait():
+def held_for_the_test() -> tuple[Clock, Budget]:
+    """Ten minutes, 20 calls of them held back, after 40 calls in 40 seconds."""
     clock = Clock()
     budget = Budget(BudgetSpec(minutes=10), clock, hold=20)
     for _ in range(40):
         call(budget)
         clock.now += 1.0
+    return clock, budget
+
+
+def test_what_is_kept_for_the_test_is_kept_from_a_wait():
+    clock, budget = held_for_the_test()
     began = clock.now
     with pytest.raises(BudgetExceeded, match="minutes is used up but for about .* for the test"):
         waits(budget, clock, 3600.0)
@@ -314,11 +320,7 @@ def test_what_is_kept_for_the_test_is_kept_from_a_wait():
 
 
 def test_what_is_released_during_a_wait_lengthens_it():
-    clock = Clock()
-    budget = Budget(BudgetSpec(minutes=10), clock, hold=20)
-    for _ in range(40):
-        call(budget)
-        clock.now += 1.0
+    clock, budget = held_for_the_test()
 
     async def sleep(pause: float) -> None:
         clock.now += pause

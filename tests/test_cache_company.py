@@ -191,12 +191,14 @@ def test_a_file_that_is_harmed_while_it_is_open_ends_being_alone_and_nothing_els
             path.unlink()
             if harm == "replaced":
                 path.write_bytes(b"")
-        while claims.alone():
-            await asyncio.sleep(0.01)
+        async with asyncio.timeout(60):
+            while claims.alone():
+                await asyncio.sleep(0.01)
         await claims.take(OTHER)
         claims.give_back(KEY)
         late = Claims(path)
         await late.take(OTHER)
+        assert not claims.alone(), "not again either, once somebody else has come"
         late.close()
         claims.close()
 
